@@ -1,0 +1,24 @@
+# Compile options of every target: one place, no target sets its own.
+add_library(gemlet_flags INTERFACE)
+target_compile_features(gemlet_flags INTERFACE cxx_std_20)
+# g++ 12 fuses multiply-adds by default; canonical arithmetic forbids it (kernels/README.md).
+target_compile_options(gemlet_flags INTERFACE -ffp-contract=off -fno-math-errno)
+target_include_directories(gemlet_flags INTERFACE ${PROJECT_SOURCE_DIR})
+if(GEMLET_DEVELOPER)
+  target_compile_options(gemlet_flags INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow
+                                                -Wdouble-promotion -Werror)
+endif()
+if(GEMLET_ASSERTS)
+  target_compile_definitions(gemlet_flags INTERFACE GEMLET_ENABLE_ASSERT)
+endif()
+if(GEMLET_SANITIZE)
+  target_compile_options(gemlet_flags INTERFACE -fsanitize=${GEMLET_SANITIZE}
+                                                -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(gemlet_flags INTERFACE -fsanitize=${GEMLET_SANITIZE})
+endif()
+
+# Instruction sets: a kernel file ends in _<isa>.cpp and gets that set's flags, nothing else does.
+set(GEMLET_FLAGS_scalar "")
+set(GEMLET_FLAGS_avx2 -mavx2 -mfma -mf16c)
+set(GEMLET_FLAGS_avx512 ${GEMLET_FLAGS_avx2} -mavx512f -mavx512bw -mavx512vl -mavx512dq)
+set(GEMLET_FLAGS_avx512vnni ${GEMLET_FLAGS_avx512} -mavx512vnni)
