@@ -1,0 +1,66 @@
+// Attention of query rows that share one KV head: softmax(q . k) v over a range of positions,
+// online over blocks of keys. Canonical arithmetic (the same bits in every variant, for every split
+// of the queries and of the prompt):
+//   blocks of kAttentionBlock keys start at absolute positions that are multiples of it;
+//   score s = dot over 16 lanes (lane = component mod 16, fused multiply-adds in order), tree
+//     i+8, i+4, i+2, i+1; with an int8 cache the sum is multiplied by the key's scale;
+//   per block: m' = max(m, max s), c = exp(m - m'), p = exp(s - m') (0 outside the range);
+//     sums over 16 lanes (lane = position mod 16): l = fma(l, c, p_low), then l = l + p_high;
+//     o[d] = o[d] * c, then o[d] = fma(p * v_scale, v[d], o[d]) for the keys in order;
+//   result o[d] / tree(l).
+// exp is the polynomial of kernels/README.md.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "kernels/isa.h"
+
+namespace gemlet {
+
+constexpr size_t kAttentionBlock = 32;
+
+/// Element type of a KV cache.
+enum class KvType : uint8_t { f32, f16, i8 };
+
+/// Shapes: q and out [n_queries, head_dim], strides in elements; query i sees positions
+/// first[i] .. last[i] - 1 (at least one). Position p lies in slot p % n_slots: its key at
+/// k + slot * slot_stride_bytes, its value likewise. i8: k_scale[slot * scale_stride] and
+/// v_scale[...] are the scales of that slot; otherwise null. scratch:
+/// attention_scratch_floats(n_queries, head_dim) floats, one per thread.
+/// head_dim: a multiple of 16. Pointers need no alignment beyond their element's.
+struct AttentionArgs {
+    const float* q;
+    size_t q_stride;
+    float* out;
+    size_t out_stride;
+    size_t n_queries;
+    size_t head_dim;
+    const int32_t* first;
+    const int32_t* last;
+    KvType kv_type;
+    const uint8_t* k;
+    const uint8_t* v;
+    size_t slot_stride_bytes;
+    size_t n_slots;
+    const float* k_scale;
+    const float* v_scale;
+    size_t scale_stride;
+    float* scratch;
+};
+
+/// Most queries of one call.
+constexpr size_t kMaxAttentionQueries = 64;
+size_t attention_scratch_floats(size_t n_queries, size_t head_dim);
+
+struct AttentionVariant {
+    const char* name;
+    Isa isa;
+    void (*run)(const AttentionArgs& args);
+};
+
+/// Variants built into this library, best first, scalar last.
+std::span<const AttentionVariant* const> attention_variants();
+
+}  // namespace gemlet

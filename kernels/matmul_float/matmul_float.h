@@ -1,0 +1,44 @@
+// Matrix product with float activations: out[m][n] = sum over k of x[m][k] * weight[n][k].
+// Weights are f32, f16 or bf16 rows, or any block type, dequantized a row at a time. Canonical
+// arithmetic: 16 lanes (lane = k mod 16), one fused multiply-add per element in order of k, then
+// the tree i+8, i+4, i+2, i+1; so the result does not depend on ISA, threads or the number of rows.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "kernels/isa.h"
+#include "quant/formats/weight_type.h"
+
+namespace gemlet {
+
+/// Shapes: x [m, k], weights [n_end, k] of which rows n_begin..n_end-1 are used, out [m, n_end].
+/// x_stride, out_stride in elements; pointers need no alignment. Only out columns n_begin..n_end-1
+/// are written. scratch: k + 64 floats for block types, else unused; one per thread.
+struct MatmulFloatArgs {
+    const uint8_t* weights;
+    size_t weight_stride_bytes;
+    WeightType type;
+    const float* x;
+    size_t x_stride;
+    float* out;
+    size_t out_stride;
+    size_t m;
+    size_t n_begin;
+    size_t n_end;
+    size_t k;
+    float* scratch;
+};
+
+struct MatmulFloatVariant {
+    const char* name;
+    Isa isa;
+    /// Pure; callers split n. No failure.
+    void (*run)(const MatmulFloatArgs& args);
+};
+
+/// Variants built into this library, best first, scalar last.
+std::span<const MatmulFloatVariant* const> matmul_float_variants();
+
+}  // namespace gemlet

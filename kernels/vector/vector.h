@@ -1,0 +1,52 @@
+// Element-wise work on float rows between the matrix products: norms, activation functions, rotary
+// embedding, conversions. One canonical arithmetic (kernels/README.md): every variant gives the
+// same bits. Sums run over 16 lanes (lane = index mod 16, one fused multiply-add per element in
+// index order), then the fixed tree i+8, i+4, i+2, i+1.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "kernels/isa.h"
+
+namespace gemlet {
+
+/// One implementation of all row operations. Pointers need no alignment; rows have any length n > 0
+/// (tails included). Nothing fails; pure; callers split rows among threads. Unless said otherwise
+/// `out` may equal an input.
+struct VectorVariant {
+    const char* name;
+    Isa isa;
+
+    /// out[i] = (x[i] * r) * weight[i], r = 1 / sqrt(sum(x^2) / n + eps); weight may be null (all
+    /// ones). Source: Zhang and Sennrich 2019, section 4; the weight is used as it is.
+    void (*rms_norm)(const float* x, const float* weight, float* out, size_t n, float eps);
+    /// out[i] = gelu(gate[i]) * up[i], the tanh form:
+    /// gelu(g) = (0.5 * g) * (1 + tanh(sqrt(2/pi) * (g + (0.044715 * g) * (g * g)))).
+    void (*gelu_mul)(const float* gate, const float* up, float* out, size_t n);
+    /// out[i] = cap * tanh(x[i] / cap).
+    void (*soft_cap)(const float* x, float* out, size_t n, float cap);
+    /// out[i] = (a[i] + b[i]) * scale.
+    void (*add_scale)(const float* a, const float* b, float* out, size_t n, float scale);
+    /// out[i] = x[i] * scale.
+    void (*scale)(const float* x, float* out, size_t n, float scale);
+    /// out[i] = fma(x[i], scale, out[i]).
+    void (*axpy)(const float* x, float* out, size_t n, float scale);
+    /// Rotates pairs (j, j + half) of one head in place: a*c - b*s and b*c + a*s, each as
+    /// fma(a, c, -(b*s)) and fma(b, c, a*s).
+    void (*rope)(float* x, const float* cosine, const float* sine, size_t half);
+    /// Rounds to nearest even.
+    void (*to_f16)(const float* x, uint16_t* out, size_t n);
+    /// out[i] = clamp(rint(x[i] / scale), -128, 127), ties to even; scale > 0.
+    void (*to_i8)(const float* x, int8_t* out, size_t n, float scale);
+    /// Largest |x[i]|.
+    float (*max_abs)(const float* x, size_t n);
+    /// x[i] = exp(x[i] - max(x)), returns the sum of the results (canonical lanes).
+    float (*softmax_exp)(float* x, size_t n);
+};
+
+/// Variants built into this library, best first, scalar last.
+std::span<const VectorVariant* const> vector_variants();
+
+}  // namespace gemlet
