@@ -1,0 +1,35 @@
+// Layout of the activation streams, and the variants built in.
+#include "kernels/matmul_row/matmul_row.h"
+
+namespace gemlet {
+
+extern const MatmulRowVariant matmul_row_scalar;
+
+namespace {
+
+constexpr const MatmulRowVariant* kVariants[] = {
+    &matmul_row_scalar,
+};
+
+}  // namespace
+
+size_t row_streams(WeightType type) {
+    switch (type) {
+        case WeightType::i2r:
+            return 4;
+        case WeightType::i4r:
+            return 2;
+        default:
+            return 1;
+    }
+}
+
+size_t row_stream_bytes(WeightType type, size_t k) {
+    const size_t n_streams = row_streams(type);
+    const size_t n_codes = (k + n_streams - 1) / n_streams;
+    return (n_codes + kRowStreamAlign - 1) / kRowStreamAlign * kRowStreamAlign;
+}
+
+std::span<const MatmulRowVariant* const> matmul_row_variants() { return kVariants; }
+
+}  // namespace gemlet
