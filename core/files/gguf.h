@@ -69,6 +69,8 @@ class GgufFile {
     std::span<const MappedFile> files() const { return files_; }
 
   private:
+    Status add_parts(const std::string& path, int64_t n_parts);
+
     std::vector<MappedFile> files_;
     std::vector<GgufValue> values_;    // part 0's, sorted by key
     std::vector<TensorView> tensors_;  // of all parts, sorted by name

@@ -28,6 +28,9 @@ class SafetensorsFiles {
     std::span<const MappedFile> files() const { return files_; }
 
   private:
+    Status add_file(const std::string& path);
+    Status add_shards(const std::string& directory, const MappedFile& index);
+
     std::vector<MappedFile> files_;
     std::vector<TensorView> tensors_;  // sorted by name
 };

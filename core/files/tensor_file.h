@@ -9,7 +9,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "core/status.h"
 #include "quant/formats/weight_type.h"
 
 namespace gemlet {
@@ -31,5 +33,17 @@ struct TensorView {
     /// Product of the dimensions (checked not to overflow when the file was opened).
     size_t n_elements() const;
 };
+
+/// Most elements a tensor may have, so that sizes fit signed arithmetic as well.
+constexpr uint64_t kMaxElements = PTRDIFF_MAX;
+
+/// Bytes of one element of a type that is no weight.
+size_t raw_type_bytes(RawType type);
+
+/// Sorts by name. Errors: `corrupt` when two tensors have the same one.
+Status sort_by_name(std::vector<TensorView>& tensors);
+
+/// Returns the tensor of that name among tensors sorted by name, or nullptr. O(log n).
+const TensorView* find_tensor(std::span<const TensorView> sorted, std::string_view name);
 
 }  // namespace gemlet
