@@ -10,6 +10,8 @@ if(GEMLET_DEVELOPER)
 endif()
 if(GEMLET_ASSERTS)
   target_compile_definitions(gemlet_flags INTERFACE GEMLET_ENABLE_ASSERT)
+  # Optimised build types define NDEBUG, which would switch assert off again.
+  target_compile_options(gemlet_flags INTERFACE -UNDEBUG)
 endif()
 if(GEMLET_SANITIZE)
   target_compile_options(gemlet_flags INTERFACE -fsanitize=${GEMLET_SANITIZE}
