@@ -1,14 +1,17 @@
 // Attention of query rows that share one KV head: softmax(q . k) v over a range of positions,
 // online over blocks of keys. Canonical arithmetic (the same bits in every variant, for every split
-// of the queries and of the prompt):
-//   blocks of kAttentionBlock keys start at absolute positions that are multiples of it;
+// of the queries and of the prompt), for each query on its own:
+//   blocks of kAttentionBlock keys start at absolute positions that are multiples of it; a block
+//     without a key of the query's range is passed over, as is every key outside the range;
 //   score s = dot over 16 lanes (lane = component mod 16, fused multiply-adds in order), tree
 //     i+8, i+4, i+2, i+1; with an int8 cache the sum is multiplied by the key's scale;
 //   per block: m' = max(m, max s), c = exp(m - m'), p = exp(s - m') (0 outside the range);
 //     sums over 16 lanes (lane = position mod 16): l = fma(l, c, p_low), then l = l + p_high;
-//     o[d] = o[d] * c, then o[d] = fma(p * v_scale, v[d], o[d]) for the keys in order;
-//   result o[d] / tree(l).
-// exp is the polynomial of kernels/README.md.
+//     o[d] = o[d] * c, then o[d] = fma(p, v[d], o[d]) for the keys of the range in order; with an
+//     int8 cache (p * v_scale), rounded, stands for p;
+//   result o[d] / tree(l). At the start m = -infinity, l and o are 0.
+// exp is canonical_exp of kernels/vector. Scores that are not finite give unspecified results, but
+// only for the queries that see such a key.
 #pragma once
 
 #include <cstddef>
@@ -29,7 +32,9 @@ enum class KvType : uint8_t { f32, f16, i8 };
 /// k + slot * slot_stride_bytes, its value likewise. i8: k_scale[slot * scale_stride] and
 /// v_scale[...] are the scales of that slot; otherwise null. scratch:
 /// attention_scratch_floats(n_queries, head_dim) floats, one per thread.
-/// head_dim: a multiple of 16. Pointers need no alignment beyond their element's.
+/// head_dim: a multiple of 16. Pointers need no alignment beyond their element's. Only slots of
+/// positions in the union of the ranges are read: at most n_slots positions from the smallest first
+/// to the largest last. Aliasing: out may equal q. Threads: pure; callers split heads and queries.
 struct AttentionArgs {
     const float* q;
     size_t q_stride;
@@ -52,6 +57,7 @@ struct AttentionArgs {
 
 /// Most queries of one call.
 constexpr size_t kMaxAttentionQueries = 64;
+/// Floats of scratch that a call with these shapes may use.
 size_t attention_scratch_floats(size_t n_queries, size_t head_dim);
 
 struct AttentionVariant {

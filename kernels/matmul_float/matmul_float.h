@@ -2,6 +2,7 @@
 // Weights are f32, f16 or bf16 rows, or any block type, dequantized a row at a time. Canonical
 // arithmetic: 16 lanes (lane = k mod 16), one fused multiply-add per element in order of k, then
 // the tree i+8, i+4, i+2, i+1; so the result does not depend on ISA, threads or the number of rows.
+// A k that is no multiple of 16 counts as padded with zeros up to one.
 #pragma once
 
 #include <cstddef>

@@ -1,7 +1,9 @@
 // Element-wise work on float rows between the matrix products: norms, activation functions, rotary
 // embedding, conversions. One canonical arithmetic (kernels/README.md): every variant gives the
 // same bits. Sums run over 16 lanes (lane = index mod 16, one fused multiply-add per element in
-// index order), then the fixed tree i+8, i+4, i+2, i+1.
+// index order), then the fixed tree i+8, i+4, i+2, i+1. Every operator below is one rounded IEEE
+// operation, in the order of the brackets; exp and tanh are those of kernels/vector/canonical.h.
+// NaN in a row never traps; which results it reaches, and as which NaN, is unspecified.
 #pragma once
 
 #include <cstddef>
@@ -38,11 +40,12 @@ struct VectorVariant {
     void (*rope)(float* x, const float* cosine, const float* sine, size_t half);
     /// Rounds to nearest even.
     void (*to_f16)(const float* x, uint16_t* out, size_t n);
-    /// out[i] = clamp(rint(x[i] / scale), -128, 127), ties to even; scale > 0.
+    /// out[i] = clamp(rint(x[i] / scale), -128, 127), ties to even; scale > 0; NaN gives -128.
     void (*to_i8)(const float* x, int8_t* out, size_t n, float scale);
-    /// Largest |x[i]|.
+    /// Largest |x[i]|; NaN is passed over.
     float (*max_abs)(const float* x, size_t n);
-    /// x[i] = exp(x[i] - max(x)), returns the sum of the results (canonical lanes).
+    /// x[i] = exp(x[i] - max(x)), returns the sum of the results (canonical lanes). Entries of
+    /// -infinity become 0, if one of the others is finite.
     float (*softmax_exp)(float* x, size_t n);
 };
 

@@ -1,0 +1,28 @@
+// The variants built in, and the size of the scratch that any of them needs.
+#include "kernels/attention/attention.h"
+
+namespace gemlet {
+
+extern const AttentionVariant attention_scalar;
+
+namespace {
+
+constexpr const AttentionVariant* kVariants[] = {
+    &attention_scalar,
+};
+
+// Per query: the output row, a block of probabilities, 16 lanes of the sum, maximum and factor.
+constexpr size_t kFloatsPerQuery = kAttentionBlock + 16 + 2;
+// A few converted keys, and room to align the start.
+constexpr size_t kConvertedKeys = 8;
+constexpr size_t kSlackFloats = 128;
+
+}  // namespace
+
+size_t attention_scratch_floats(size_t n_queries, size_t head_dim) {
+    return n_queries * (head_dim + kFloatsPerQuery) + kConvertedKeys * head_dim + kSlackFloats;
+}
+
+std::span<const AttentionVariant* const> attention_variants() { return kVariants; }
+
+}  // namespace gemlet
