@@ -58,7 +58,7 @@ Quota quota_of_group_v1(const std::string& folder) {
 Quota quota_on_path(const std::string& mount, std::string_view path,
                     Quota (*quota_of_group)(const std::string&)) {
     // A path that climbs out belongs to somebody else's namespace.
-    if (path.find("/..") != std::string_view::npos) path = {};
+    if (!path.starts_with('/') || path.find("/..") != std::string_view::npos) path = {};
     Quota quota;
     while (!path.empty() && path != "/") {
         quota = tighter(quota, quota_of_group(mount + std::string(path)));

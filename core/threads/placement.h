@@ -22,9 +22,9 @@ struct WorkerPlace {
 };
 
 struct PlacementRequest {
-    size_t n_threads = 0;               // 0: automatic
-    std::span<const int32_t> affinity;  // OS indices we may use; empty: all
-    std::optional<double> quota_cpus;   // of the cgroup
+    size_t n_threads = 0;                    // 0: automatic
+    std::span<const int32_t> affinity = {};  // OS indices we may use; empty: all
+    std::optional<double> quota_cpus = {};   // of the cgroup
 };
 
 struct Placement {
