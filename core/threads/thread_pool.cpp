@@ -21,11 +21,11 @@
 #include "core/threads/thread_pool.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 
 #include "core/guard.h"

@@ -39,7 +39,7 @@ Topology flat_topology() {
     std::vector<RawPu> raw;
     for (const int32_t pu : current_affinity()) raw.push_back({pu, pu, 0, {}, false});
     if (raw.empty()) raw.push_back({});
-    return make_topology(std::move(raw));
+    return make_topology(raw);
 }
 
 }  // namespace
@@ -89,10 +89,10 @@ Result<Topology> read_sysfs_topology(const std::string& devices) {
                        node == node_of.end() ? 0 : node->second,
                        capacity ? parse_number(*capacity) : std::nullopt, contains(atoms, pu)});
     }
-    return make_topology(std::move(raw));
+    return make_topology(raw);
 }
 
-Topology make_topology(std::vector<RawPu> raw) {
+Topology make_topology(const std::vector<RawPu>& raw) {
     // A core counts as slow below this share of the fastest one's capacity: between a big Arm core
     // and its faster sisters (0.7 and more) and a little one (0.55 and less).
     constexpr double kSlowShare = 0.6;

@@ -19,7 +19,7 @@ struct RawPu {
 };
 
 /// Numbers cores and nodes from 0 and tells fast from slow cores.
-Topology make_topology(std::vector<RawPu> raw);
+Topology make_topology(const std::vector<RawPu>& raw);
 
 /// Reads this machine through hwloc. Errors: `unsupported` when built without it, `io`.
 Result<Topology> read_hwloc_topology();

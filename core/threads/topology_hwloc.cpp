@@ -62,7 +62,7 @@ Result<Topology> to_topology(hwloc_topology_t topology) {
         list.push_back(raw);
     }
     if (list.empty()) return Status(StatusCode::io, "hwloc found no CPUs");
-    return make_topology(std::move(list));
+    return make_topology(list);
 }
 
 }  // namespace

@@ -1,0 +1,48 @@
+#!/bin/bash
+# Installs the system packages that are missing, builds the preset `dev` and runs all its tests.
+# Usage: tests/run.sh [--all]
+#   --all   before that also: clang-tidy, and the tests under the sanitizers (presets tidy, asan, tsan)
+# Exits 0 only if everything passed. ctest's summary of the preset `dev` is the last thing printed.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+
+presets=(dev)
+case "${1:-}" in
+    "") ;;
+    --all) presets=(tidy asan tsan dev) ;;
+    *) echo "usage: $0 [--all]" >&2; exit 2 ;;
+esac
+
+toolchains/install_packages.sh build test || exit 1
+if command -v ninja >/dev/null; then
+    export CMAKE_GENERATOR="${CMAKE_GENERATOR:-Ninja}"
+fi
+jobs=$(nproc)
+
+# The thread sanitizer of g++ 12 refuses to start where the kernel randomises many address bits.
+fixed_addresses=()
+if command -v setarch >/dev/null && setarch "$(uname -m)" -R true 2>/dev/null; then
+    fixed_addresses=(setarch "$(uname -m)" -R)
+fi
+
+run_preset() {
+    local preset=$1 prefix=()
+    [[ $preset == tsan ]] && prefix=("${fixed_addresses[@]}")
+    echo "== $preset =="
+    cmake --preset "$preset" || return 1
+    # Tests are listed by running the programs, so the build needs the prefix as well.
+    "${prefix[@]}" cmake --build --preset "$preset" --parallel "$jobs" || return 1
+    [[ $preset == tidy ]] && return 0
+    "${prefix[@]}" ctest --preset "$preset" --parallel "$jobs"
+}
+
+failed=()
+for preset in "${presets[@]}"; do
+    start=$SECONDS
+    if [[ $preset == dev && ${#failed[@]} -gt 0 ]]; then
+        echo "FAILED before the preset dev: ${failed[*]}"
+    fi
+    run_preset "$preset" || failed+=("$preset")
+    [[ $preset == dev ]] || echo "== $preset: $((SECONDS - start)) s =="
+done
+[[ ${#failed[@]} -eq 0 ]]
