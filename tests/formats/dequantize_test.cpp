@@ -21,14 +21,18 @@ uint32_t bits_of(float value) {
 }
 
 class EveryFormat : public testing::TestWithParam<WeightType> {};
+class SpecifiedFormat : public testing::TestWithParam<WeightType> {};
+class IntegerView : public testing::TestWithParam<WeightType> {};
+
+// The GGUF types; the per-row types have tests of their own (row_codes_test.cpp).
+bool is_gguf_type(WeightType type) { return weight_type_info(type).is_block || !has_codes(type); }
 
 std::string case_name(const testing::TestParamInfo<WeightType>& tested) {
     return weight_type_name(tested.param);
 }
 
-TEST_P(EveryFormat, dequantizes_to_the_bits_of_the_reference) {
+TEST_P(SpecifiedFormat, dequantizes_to_the_bits_of_the_reference) {
     const WeightType type = GetParam();
-    if (!weight_type_info(type).is_block && has_codes(type)) GTEST_SKIP() << "no block format";
     const FormatGolden golden = read_format_golden(type);
     ASSERT_FALSE(golden.values.empty());
     ASSERT_EQ(golden.row.size(), row_bytes(type, golden.values.size()));
@@ -52,9 +56,8 @@ TEST_P(EveryFormat, reads_blocks_at_odd_addresses) {
     for (size_t i = 0; i < n_cols; ++i) ASSERT_EQ(bits_of(at_odd[i]), bits_of(at_even[i])) << i;
 }
 
-TEST_P(EveryFormat, integer_view_of_any_bytes_gives_the_dequantized_row) {
+TEST_P(IntegerView, of_any_bytes_gives_the_dequantized_row) {
     const WeightType type = GetParam();
-    if (!has_codes(type)) GTEST_SKIP() << "plain numbers";
     const size_t n_cols = 1024;
     const std::vector<uint8_t> row = noise_bytes(11, row_bytes(type, n_cols));
     std::vector<float> out(n_cols);
@@ -76,9 +79,8 @@ TEST_P(EveryFormat, integer_view_of_any_bytes_gives_the_dequantized_row) {
     EXPECT_EQ(mins.back(), 777.0F);
 }
 
-TEST_P(EveryFormat, code_range_is_reached) {
+TEST_P(IntegerView, reaches_its_code_range) {
     const WeightType type = GetParam();
-    if (!has_codes(type)) GTEST_SKIP() << "plain numbers";
     const size_t n_cols = 16384;
     std::vector<uint8_t> row = noise_bytes(13, row_bytes(type, n_cols));
     std::vector<int8_t> codes(n_cols);
@@ -98,6 +100,10 @@ TEST_P(EveryFormat, writes_nothing_for_no_columns) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, EveryFormat, testing::ValuesIn(all_weight_types()), case_name);
+INSTANTIATE_TEST_SUITE_P(Types, SpecifiedFormat, testing::ValuesIn(weight_types_if(is_gguf_type)),
+                         case_name);
+INSTANTIATE_TEST_SUITE_P(Types, IntegerView, testing::ValuesIn(weight_types_if(has_codes)),
+                         case_name);
 
 TEST(Dequantize, q4_1_minimum_has_the_stored_sign) {
     // d = 2, m = -3: weights 2 * nibble - 3.

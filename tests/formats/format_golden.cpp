@@ -49,6 +49,14 @@ std::vector<WeightType> all_weight_types() {
     return types;
 }
 
+std::vector<WeightType> weight_types_if(bool (*question)(WeightType)) {
+    std::vector<WeightType> types;
+    for (const WeightType type : all_weight_types()) {
+        if (question(type)) types.push_back(type);
+    }
+    return types;
+}
+
 std::string weight_type_name(WeightType type) { return weight_type_info(type).name; }
 
 std::vector<float> noise(uint64_t seed, size_t n) {

@@ -20,6 +20,9 @@ FormatGolden read_format_golden(WeightType type);
 /// Every type with an enumerator, for parameterised tests.
 std::vector<WeightType> all_weight_types();
 
+/// The types for which a question is answered with yes.
+std::vector<WeightType> weight_types_if(bool (*question)(WeightType));
+
 /// Name of a parameterised test case.
 std::string weight_type_name(WeightType type);
 
