@@ -1,3 +1,4 @@
+// The parts of Status that are not constexpr: copying the subject's name and writing the message.
 #include "core/status.h"
 
 #include <cstring>
