@@ -4,10 +4,18 @@
 namespace gemlet {
 
 extern const AttentionVariant attention_scalar;
+#ifdef GEMLET_X86_KERNELS
+extern const AttentionVariant attention_avx2;
+extern const AttentionVariant attention_avx512;
+#endif
 
 namespace {
 
 constexpr const AttentionVariant* kVariants[] = {
+#ifdef GEMLET_X86_KERNELS
+    &attention_avx512,
+    &attention_avx2,
+#endif
     &attention_scalar,
 };
 

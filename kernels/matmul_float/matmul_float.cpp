@@ -4,10 +4,18 @@
 namespace gemlet {
 
 extern const MatmulFloatVariant matmul_float_scalar;
+#ifdef GEMLET_X86_KERNELS
+extern const MatmulFloatVariant matmul_float_avx2;
+extern const MatmulFloatVariant matmul_float_avx512;
+#endif
 
 namespace {
 
 constexpr const MatmulFloatVariant* kVariants[] = {
+#ifdef GEMLET_X86_KERNELS
+    &matmul_float_avx512,
+    &matmul_float_avx2,
+#endif
     &matmul_float_scalar,
 };
 

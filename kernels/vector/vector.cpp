@@ -4,10 +4,18 @@
 namespace gemlet {
 
 extern const VectorVariant vector_scalar;
+#ifdef GEMLET_X86_KERNELS
+extern const VectorVariant vector_avx2;
+extern const VectorVariant vector_avx512;
+#endif
 
 namespace {
 
 constexpr const VectorVariant* kVariants[] = {
+#ifdef GEMLET_X86_KERNELS
+    &vector_avx512,
+    &vector_avx2,
+#endif
     &vector_scalar,
 };
 

@@ -1,0 +1,348 @@
+// Attention block by block for all queries of a call, written on parts once for all x86 instruction
+// sets. Included after kernels/vector/dot_tile.h; everything has internal linkage.
+//
+// A block of 32 keys goes through three steps: scores (tiles of queries x 4 keys; the keys are
+// converted to floats once, four at a time), probabilities (a query at a time), values (slices of a
+// few registers of the head: the slice of the block is converted once into the first-level cache,
+// then added up in registers for a tile of queries). A block that a query sees in part is cut into
+// the keys that all queries of a tile see and, one query at a time, the others: what lies outside a
+// query's range never enters its arithmetic, whatever it holds.
+#pragma once
+
+#include "kernels/attention/attention.h"
+
+namespace gemlet {
+namespace {
+
+constexpr int kBlock = static_cast<int>(kAttentionBlock);
+constexpr size_t kBlockParts = kAttentionBlock / kPartLanes;
+constexpr size_t kSliceParts = 4;  // kTileRows x 4 sums, kTileRows factors and one value
+
+// A number of queries as a type, to choose a tile.
+template <size_t kCount>
+struct Rows {
+    static constexpr size_t kRows = kCount;
+};
+
+// The parts of the caller's scratch.
+struct Workspace {
+    float* o;           // [n_queries, head_dim], not yet divided by the sum
+    float* keys;        // [4, head_dim]
+    float* p;           // [n_queries, kBlock]: scores, then factors of the values
+    float* sums;        // [n_queries, 16]
+    float* max;         // [n_queries]
+    float* correction;  // [n_queries]
+};
+
+// One block of keys. Indices count from the block's start; begin .. end - 1 is what some query
+// sees, first[i] .. last[i] - 1 what query i sees (first = kBlock, last = 0 if nothing).
+struct Block {
+    int begin;
+    int end;
+    int first[kMaxAttentionQueries];
+    int last[kMaxAttentionQueries];
+    const uint8_t* keys[kAttentionBlock];
+    const uint8_t* values[kAttentionBlock];
+    float k_scale[kAttentionBlock];
+    float v_scale[kAttentionBlock];
+};
+
+Workspace cut_scratch(const AttentionArgs& args) {
+    const uintptr_t address = (reinterpret_cast<uintptr_t>(args.scratch) + 63) / 64 * 64;
+    Workspace space;
+    space.p = reinterpret_cast<float*>(address);
+    space.sums = space.p + args.n_queries * kAttentionBlock;
+    space.o = space.sums + args.n_queries * 16;
+    space.keys = space.o + args.n_queries * args.head_dim;
+    space.max = space.keys + kTileColumns * args.head_dim;
+    space.correction = space.max + args.n_queries;
+    return space;
+}
+
+// Finds what each query sees of the block at `start`; false if no query sees anything.
+bool find_ranges(const AttentionArgs& args, int32_t start, Block& block) {
+    block.begin = kBlock;
+    block.end = 0;
+    for (size_t i = 0; i < args.n_queries; ++i) {
+        const int32_t first = args.first[i] > start ? args.first[i] - start : 0;
+        const int32_t last = args.last[i] - start < kBlock ? args.last[i] - start : kBlock;
+        const bool any = first < last;
+        block.first[i] = any ? first : kBlock;
+        block.last[i] = any ? last : 0;
+        if (block.first[i] < block.begin) block.begin = block.first[i];
+        if (block.last[i] > block.end) block.end = block.last[i];
+    }
+    return block.begin < block.end;
+}
+
+// Finds the slots of the keys that are seen.
+void find_slots(const AttentionArgs& args, int32_t start, Block& block) {
+    size_t slot = static_cast<size_t>(start + block.begin) % args.n_slots;
+    for (int j = block.begin; j < block.end; ++j) {
+        block.keys[j] = args.k + slot * args.slot_stride_bytes;
+        block.values[j] = args.v + slot * args.slot_stride_bytes;
+        if (args.kv_type == KvType::i8) {
+            block.k_scale[j] = args.k_scale[slot * args.scale_stride];
+            block.v_scale[j] = args.v_scale[slot * args.scale_stride];
+        }
+        slot = slot + 1 == args.n_slots ? 0 : slot + 1;
+    }
+}
+
+template <size_t kRows>
+void score_tile(const AttentionArgs& args, const uint8_t* const* keys, size_t query, float* p) {
+    __m128 sums[kRows];
+    dot_tile<kRows, kTileColumns, WeightsF32>(args.q + query * args.q_stride, args.q_stride, keys,
+                                              args.head_dim, sums);
+    for (size_t row = 0; row < kRows; ++row) _mm_storeu_ps(p + row * kAttentionBlock, sums[row]);
+}
+
+// Scores of the four keys from j on for all queries.
+void score_keys(const AttentionArgs& args, const uint8_t* const* keys, int j, float* p) {
+    size_t query = 0;
+    float* at = p + j;
+    for (; query + kTileRows <= args.n_queries; query += kTileRows) {
+        score_tile<kTileRows>(args, keys, query, at);
+        at += kTileRows * kAttentionBlock;
+    }
+    const size_t left = args.n_queries - query;
+    if (left == 1) score_tile<1>(args, keys, query, at);
+    if (left == 2) score_tile<2>(args, keys, query, at);
+    if (left == 3) score_tile<3>(args, keys, query, at);
+}
+
+// Fills p with the scores of the block, without the scales of an int8 cache. Entries outside
+// begin .. end - 1 are copies or stay as they are.
+template <class Elements>
+void score_block(const AttentionArgs& args, const Block& block, const Workspace& space) {
+    constexpr int kStep = static_cast<int>(kTileColumns);
+    for (int j = block.begin / kStep * kStep; j < block.end; j += kStep) {
+        const uint8_t* keys[kTileColumns];
+        for (int column = 0; column < kStep; ++column) {
+            int key = j + column < block.begin ? block.begin : j + column;
+            if (key >= block.end) key = block.end - 1;
+            keys[column] = block.keys[key];
+            if (Elements::kBytes == sizeof(float)) continue;
+            float* floats = space.keys + static_cast<size_t>(column) * args.head_dim;
+            for (size_t d = 0; d < args.head_dim; d += kPartLanes) {
+                part_store(floats + d, Elements::load(keys[column] + d * Elements::kBytes));
+            }
+            keys[column] = reinterpret_cast<const uint8_t*>(floats);
+        }
+        score_keys(args, keys, j, space.p);
+    }
+}
+
+// Turns the scores of one query into the factors of the values; brings maximum, correction and
+// sums up to date.
+void weigh_query(const AttentionArgs& args, const Block& block, const Workspace& space,
+                 size_t query) {
+    float* p = space.p + query * kAttentionBlock;
+    const bool scaled = args.kv_type == KvType::i8;
+    Part scores[kBlockParts];
+    Part maxima = part_set(-INFINITY);
+#pragma GCC unroll 4
+    for (size_t i = 0; i < kBlockParts; ++i) {
+        Part score = part_load(p + i * kPartLanes);
+        if (scaled) score = part_mul(score, part_load(block.k_scale + i * kPartLanes));
+        const int lane = static_cast<int>(i * kPartLanes);
+        scores[i] = part_in_range(score, part_set(-INFINITY), block.first[query] - lane,
+                                  block.last[query] - lane);
+        maxima = part_max(scores[i], maxima);
+    }
+    const float old_max = space.max[query];
+    const float block_max = part_largest(maxima);
+    const float max = block_max > old_max ? block_max : old_max;
+    const Part correction = part_exp(part_set(old_max - max));
+    space.max[query] = max;
+    space.correction[query] = part_first(correction);
+#pragma GCC unroll 4
+    for (size_t i = 0; i < kBlockParts; ++i) {
+        // A score of -infinity outside the range gives exactly 0.
+        scores[i] = part_exp(part_sub(scores[i], part_set(max)));
+        Part factor = scores[i];
+        if (scaled) factor = part_mul(factor, part_load(block.v_scale + i * kPartLanes));
+        part_store(p + i * kPartLanes, factor);
+    }
+    float* sums = space.sums + query * 16;
+#pragma GCC unroll 2
+    for (size_t i = 0; i < kParts; ++i) {
+        const Part low = part_fma(part_load(sums + i * kPartLanes), correction, scores[i]);
+        part_store(sums + i * kPartLanes, part_add(low, scores[i + kParts]));
+    }
+}
+
+// A slice of the block's values, as floats.
+struct Slice {
+    float* o;             // first query's output at the slice
+    size_t o_stride;      // head_dim
+    const float* p;       // first query's factors
+    const float* values;  // [kBlock, width of the slice]
+};
+
+// o = o * correction + the keys begin .. end - 1 in order, for kQueries queries.
+template <size_t kQueries, size_t kWidthParts>
+void add_values(const Slice& slice, const float* correction, int begin, int end) {
+    Part sums[kQueries][kWidthParts];
+#pragma GCC unroll 16
+    for (size_t i = 0; i < kQueries * kWidthParts; ++i) {
+        const size_t query = i / kWidthParts;
+        const float* o = slice.o + query * slice.o_stride + i % kWidthParts * kPartLanes;
+        sums[query][i % kWidthParts] = part_mul(part_load(o), part_set(correction[query]));
+    }
+    for (int j = begin; j < end; ++j) {
+        const auto key = static_cast<size_t>(j);
+        const float* values = slice.values + key * kWidthParts * kPartLanes;
+        Part factor[kQueries];
+#pragma GCC unroll 4
+        for (size_t query = 0; query < kQueries; ++query) {
+            factor[query] = part_set(slice.p[query * kAttentionBlock + key]);
+        }
+#pragma GCC unroll 4
+        for (size_t i = 0; i < kWidthParts; ++i) {
+            const Part value = part_load(values + i * kPartLanes);
+#pragma GCC unroll 4
+            for (size_t query = 0; query < kQueries; ++query) {
+                sums[query][i] = part_fma(factor[query], value, sums[query][i]);
+            }
+        }
+    }
+#pragma GCC unroll 16
+    for (size_t i = 0; i < kQueries * kWidthParts; ++i) {
+        float* o = slice.o + i / kWidthParts * slice.o_stride + i % kWidthParts * kPartLanes;
+        part_store(o, sums[i / kWidthParts][i % kWidthParts]);
+    }
+}
+
+Slice slice_of_query(const Slice& slice, size_t query) {
+    return {slice.o + query * slice.o_stride, slice.o_stride, slice.p + query * kAttentionBlock,
+            slice.values};
+}
+
+// Adds the values of a tile of queries: what all of them see together, what is left one by one.
+template <size_t kQueries, size_t kWidthParts>
+void add_values_of_tile(const Slice& slice, const float* correction, const int* first,
+                        const int* last) {
+    int begin = first[0];
+    int end = last[0];
+    for (size_t query = 1; query < kQueries; ++query) {
+        begin = first[query] > begin ? first[query] : begin;
+        end = last[query] < end ? last[query] : end;
+    }
+    if (begin >= end) {
+        for (size_t query = 0; query < kQueries; ++query) {
+            if (first[query] >= last[query]) continue;
+            add_values<1, kWidthParts>(slice_of_query(slice, query), correction + query,
+                                       first[query], last[query]);
+        }
+        return;
+    }
+    const float one = 1.0F;
+    float left_correction[kQueries];
+    for (size_t query = 0; query < kQueries; ++query) {
+        left_correction[query] = correction[query];
+        if (first[query] == begin) continue;
+        add_values<1, kWidthParts>(slice_of_query(slice, query), correction + query, first[query],
+                                   begin);
+        left_correction[query] = one;
+    }
+    add_values<kQueries, kWidthParts>(slice, left_correction, begin, end);
+    for (size_t query = 0; query < kQueries; ++query) {
+        if (last[query] == end) continue;
+        add_values<1, kWidthParts>(slice_of_query(slice, query), &one, end, last[query]);
+    }
+}
+
+// Adds the block's values in the slice that starts at component d, for all queries.
+template <size_t kWidthParts, class Elements>
+void add_slice(const AttentionArgs& args, const Block& block, const Workspace& space, size_t d) {
+    constexpr size_t kWidth = kWidthParts * kPartLanes;
+    alignas(64) float values[kAttentionBlock * kWidth];
+    for (int j = block.begin; j < block.end; ++j) {
+        float* to = values + static_cast<size_t>(j) * kWidth;
+        const uint8_t* from = block.values[j] + d * Elements::kBytes;
+#pragma GCC unroll 4
+        for (size_t i = 0; i < kWidth; i += kPartLanes) {
+            part_store(to + i, Elements::load(from + i * Elements::kBytes));
+        }
+    }
+    Slice slice = {space.o + d, args.head_dim, space.p, values};
+    size_t query = 0;
+    const auto add_tile = [&](auto tile) {
+        constexpr size_t kQueries = decltype(tile)::kRows;
+        add_values_of_tile<kQueries, kWidthParts>(slice, space.correction + query,
+                                                  block.first + query, block.last + query);
+        query += kQueries;
+        slice = slice_of_query(slice, kQueries);
+    };
+    while (query + kTileRows <= args.n_queries) add_tile(Rows<kTileRows>{});
+    const size_t left = args.n_queries - query;
+    if (left == 1) add_tile(Rows<1>{});
+    if (left == 2) add_tile(Rows<2>{});
+    if (left == 3) add_tile(Rows<3>{});
+}
+
+template <class Elements>
+void add_block(const AttentionArgs& args, int32_t start, Block& block, const Workspace& space) {
+    constexpr size_t kWide = kSliceParts * kPartLanes;
+    find_slots(args, start, block);
+    score_block<Elements>(args, block, space);
+    for (size_t query = 0; query < args.n_queries; ++query) {
+        if (block.first[query] < block.last[query]) weigh_query(args, block, space, query);
+    }
+    size_t d = 0;
+    for (; d + kWide <= args.head_dim; d += kWide) {
+        add_slice<kSliceParts, Elements>(args, block, space, d);
+    }
+    for (; d < args.head_dim; d += 16) add_slice<kParts, Elements>(args, block, space, d);
+}
+
+void finish(const AttentionArgs& args, const Workspace& space) {
+    for (size_t query = 0; query < args.n_queries; ++query) {
+        Part lanes[kParts];
+        for (size_t i = 0; i < kParts; ++i) {
+            lanes[i] = part_load(space.sums + query * 16 + i * kPartLanes);
+        }
+        const Part sum = part_set(part_tree(lanes));
+        const float* o = space.o + query * args.head_dim;
+        float* out = args.out + query * args.out_stride;
+        for (size_t d = 0; d < args.head_dim; d += kPartLanes) {
+            part_store(out + d, part_div(part_load(o + d), sum));
+        }
+    }
+}
+
+void run(const AttentionArgs& args) {
+    const Workspace space = cut_scratch(args);
+    memset(space.p, 0, args.n_queries * (kAttentionBlock + 16 + args.head_dim) * sizeof(float));
+    int32_t begin = args.first[0];
+    int32_t end = args.last[0];
+    for (size_t i = 0; i < args.n_queries; ++i) {
+        space.max[i] = -INFINITY;
+        if (args.first[i] < begin) begin = args.first[i];
+        if (args.last[i] > end) end = args.last[i];
+    }
+    Block block;
+    memset(block.k_scale, 0, sizeof(block.k_scale));
+    memset(block.v_scale, 0, sizeof(block.v_scale));
+    // The start is counted in blocks, since the position behind the last block may be too large.
+    for (int32_t i = begin / kBlock; i <= (end - 1) / kBlock; ++i) {
+        const int32_t start = i * kBlock;
+        if (!find_ranges(args, start, block)) continue;
+        switch (args.kv_type) {
+            case KvType::f32:
+                add_block<WeightsF32>(args, start, block, space);
+                break;
+            case KvType::f16:
+                add_block<WeightsF16>(args, start, block, space);
+                break;
+            case KvType::i8:
+                add_block<WeightsI8>(args, start, block, space);
+                break;
+        }
+    }
+    finish(args, space);
+}
+
+}  // namespace
+}  // namespace gemlet

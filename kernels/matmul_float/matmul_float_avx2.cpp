@@ -1,0 +1,15 @@
+// Float matrix products with 8 floats in a register. Each header is written on the names of the one
+// before.
+// clang-format off
+#include "kernels/vector/part_avx2.h"
+#include "kernels/vector/canonical_parts.h"
+#include "kernels/vector/dot_tile.h"
+#include "kernels/matmul_float/matmul_float_tiles.h"
+// clang-format on
+
+namespace gemlet {
+
+extern const MatmulFloatVariant matmul_float_avx2;
+const MatmulFloatVariant matmul_float_avx2 = {"avx2", Isa::avx2, run};
+
+}  // namespace gemlet
