@@ -3,9 +3,9 @@
 // subtracting -m is adding m.
 #include "quant/formats/dequantize.h"
 
+#include <bit>
 #include <cstring>
 
-#include "quant/formats/float16.h"
 #include "quant/formats/unpack_block.h"
 #include "quant/formats/unpack_codes.h"
 
@@ -18,7 +18,7 @@ void dequantize_halves(const uint8_t* row, size_t n_cols, float* out) {
 
 void dequantize_bf16(const uint8_t* row, size_t n_cols, float* out) {
     for (size_t i = 0; i < n_cols; ++i) {
-        out[i] = bf16_to_f32(static_cast<uint16_t>(load_u16(row + 2 * i)));
+        out[i] = std::bit_cast<float>(load_u16(row + 2 * i) << 16);
     }
 }
 
@@ -28,9 +28,11 @@ void dequantize_piece(WeightType type, const uint8_t* bytes, size_t n_cols, floa
     float scales[kMaxBlockGroups];
     float mins[kMaxBlockGroups];
     unpack_codes(type, bytes, n_cols, codes, scales, mins);
-    for (size_t i = 0; i < n_cols; ++i) {
-        const size_t group = i / kCodeGroup;
-        out[i] = scales[group] * static_cast<float>(codes[i]) - mins[group];
+    for (size_t at = 0; at < n_cols; at += kCodeGroup) {
+        const float scale = scales[at / kCodeGroup];
+        const float min = mins[at / kCodeGroup];
+        const size_t end = n_cols - at < kCodeGroup ? n_cols : at + kCodeGroup;
+        for (size_t i = at; i < end; ++i) out[i] = scale * static_cast<float>(codes[i]) - min;
     }
 }
 

@@ -17,6 +17,22 @@ int clamped(int value, int low, int high) {
     return value > high ? high : value;
 }
 
+void unpack_fours(const uint8_t* bytes, size_t n_bytes, int8_t* codes) {
+    for (size_t j = 0; j < n_bytes; ++j) {
+        codes[2 * j] = static_cast<int8_t>((bytes[j] & 15) - 8);
+        codes[2 * j + 1] = static_cast<int8_t>((bytes[j] >> 4) - 8);
+    }
+}
+
+void unpack_twos(const uint8_t* bytes, size_t n_bytes, int8_t* codes) {
+    for (size_t j = 0; j < n_bytes; ++j) {
+        codes[4 * j] = static_cast<int8_t>((bytes[j] & 3) - 2);
+        codes[4 * j + 1] = static_cast<int8_t>(((bytes[j] >> 2) & 3) - 2);
+        codes[4 * j + 2] = static_cast<int8_t>(((bytes[j] >> 4) & 3) - 2);
+        codes[4 * j + 3] = static_cast<int8_t>((bytes[j] >> 6) - 2);
+    }
+}
+
 }  // namespace
 
 void pack_codes(WeightType type, const int8_t* codes, size_t n_cols, uint8_t* row) {
@@ -45,10 +61,14 @@ void unpack_row_codes(WeightType type, const uint8_t* row, size_t n_cols, int8_t
         for (size_t i = 0; i < n_cols; ++i) codes[i] = static_cast<int8_t>(row[i]);
         return;
     }
+    // Whole bytes have a loop per width, which compilers vectorize; the generic one does the tail.
     const size_t fields = 8 / bits;
     const unsigned mask = (1U << bits) - 1;
     const int half = 1 << (bits - 1);
-    for (size_t i = 0; i < n_cols; ++i) {
+    const size_t n_whole = n_cols / fields;
+    if (bits == 4) unpack_fours(row, n_whole, codes);
+    if (bits == 2) unpack_twos(row, n_whole, codes);
+    for (size_t i = n_whole * fields; i < n_cols; ++i) {
         const unsigned field = (row[i / fields] >> (bits * (i % fields))) & mask;
         codes[i] = static_cast<int8_t>(static_cast<int>(field) - half);
     }
