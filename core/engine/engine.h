@@ -1,0 +1,91 @@
+// A model opened and ready: mapped weights, chosen kernels, running workers. Immutable after
+// opening and shared by all sessions.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/model/checkpoint.h"
+#include "core/model/config.h"
+#include "core/status.h"
+#include "kernels/attention/attention.h"
+#include "kernels/isa.h"
+
+namespace gemlet {
+
+struct EngineOptions {
+    size_t n_threads = 0;        // 0: one per physical core this process may use
+    std::optional<Isa> isa_cap;  // use nothing beyond this instruction set
+    size_t context = 0;          // positions; 0: the model's, at most kDefaultContext
+    KvType kv_type = KvType::f16;
+    size_t chunk = 512;               // prompt rows of one step
+    size_t max_wanted = 1;            // rows of one step whose logits can be wanted
+    bool float_activations = false;   // do not quantise activations (QAT mobile always does)
+    uint64_t memory_limit_bytes = 0;  // 0: none
+};
+
+constexpr size_t kDefaultContext = 32768;
+
+/// One line of the memory plan.
+struct MemoryLine {
+    std::string name;
+    uint64_t bytes = 0;
+    bool resident = true;  // false: mapped from the file, only touched rows become resident
+};
+
+/// What a model with these options takes when its context is full.
+struct MemoryReport {
+    std::vector<MemoryLine> lines;
+    uint64_t resident_bytes = 0;
+    size_t largest_context = 0;  // that fits the limit; 0 when nothing does or there is no limit
+};
+
+/// Facts for people and benchmarks.
+struct EngineFacts {
+    size_t n_threads = 0;
+    Isa isa = Isa::scalar;                 // best set in use
+    std::vector<std::string> kernels;      // "family: variant"
+    uint64_t weight_bytes_per_token = 0;   // read for every decoded token, KV cache apart
+    uint64_t prefill_multiplications = 0;  // per prompt row
+    uint64_t decode_multiplications = 0;   // per decoded token
+    bool kv_scales_divided = false;
+    size_t n_uncalibrated = 0;
+};
+
+class Session;
+struct EngineParts;  // core/engine/engine_parts.h: what sessions share
+
+class Engine {
+  public:
+    /// Opens a Hugging Face directory or a GGUF file. Errors: any; `fault_file`, when given,
+    /// receives the path of the file the error is about. A memory limit that cannot be kept is
+    /// `out_of_memory` with the largest context that would fit as its number.
+    static Result<std::unique_ptr<Engine>> open(const std::string& path,
+                                                const EngineOptions& options,
+                                                std::string* fault_file = nullptr);
+    ~Engine();
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    const Checkpoint& checkpoint() const;
+    const ModelConfig& config() const;
+    const EngineOptions& options() const;  // with every zero filled in
+    EngineFacts facts() const;
+    MemoryReport memory() const;
+
+  private:
+    friend class Session;
+    explicit Engine(std::unique_ptr<EngineParts> parts);
+    std::unique_ptr<EngineParts> parts_;
+};
+
+/// The memory plan of a checkpoint without making an engine: nothing is loaded, no thread started.
+/// Errors: as Engine::open, except that an exceeded limit is no error.
+Result<MemoryReport> plan_memory(const std::string& path, const EngineOptions& options,
+                                 std::string* fault_file = nullptr);
+
+}  // namespace gemlet

@@ -1,0 +1,151 @@
+// A task is a few neighbouring rows of one session times some of the query heads that share a KV
+// head, at most kMaxAttentionQueries queries: long prompts give tasks of many rows, which read each
+// key once for all of them; a single decoded row is split by heads so that every worker has a part.
+// The split does not change any bit of the result (see kernels/attention/attention.h).
+#include "core/text/attend.h"
+
+#include <algorithm>
+
+namespace gemlet {
+namespace {
+
+struct Ranges {
+    int32_t first[kMaxAttentionQueries];
+    int32_t last[kMaxAttentionQueries];
+};
+
+/// How one layer's attention is cut into tasks.
+struct Split {
+    size_t heads_per_group;  // query heads that share a KV head
+    size_t heads_per_task;
+    size_t rows_per_task;
+    size_t tasks_per_row_tile;
+};
+
+Split choose_split(const ModelConfig& config, const LayerConfig& layer, size_t n_rows,
+                   size_t n_workers) {
+    Split split{};
+    split.heads_per_group = config.n_heads / layer.n_kv_heads;
+    split.heads_per_task = std::min(split.heads_per_group, kMaxAttentionQueries);
+    // Few rows: cut the heads until there is a task for every worker.
+    while (split.heads_per_task > 1 &&
+           n_rows * (config.n_heads / split.heads_per_task) < n_workers) {
+        split.heads_per_task = (split.heads_per_task + 1) / 2;
+    }
+    while (split.heads_per_group % split.heads_per_task != 0) --split.heads_per_task;
+    split.rows_per_task = kMaxAttentionQueries / split.heads_per_task;
+    split.tasks_per_row_tile = config.n_heads / split.heads_per_task;
+    return split;
+}
+
+/// The end of the run of rows that starts at `begin`, share a cache, and fit one task.
+size_t run_end(std::span<const StepRow> rows, size_t begin, size_t rows_per_task) {
+    size_t end = begin + 1;
+    while (end < rows.size() && end - begin < rows_per_task &&
+           rows[end].cache == rows[begin].cache) {
+        ++end;
+    }
+    return end;
+}
+
+size_t count_row_tiles(std::span<const StepRow> rows, size_t rows_per_task) {
+    size_t n = 0;
+    for (size_t row = 0; row < rows.size(); row = run_end(rows, row, rows_per_task)) ++n;
+    return n;
+}
+
+void set_range(const ModelConfig& config, const LayerConfig& layer, const StepRow& row,
+               int32_t& first, int32_t& last) {
+    first = 0;
+    last = row.position + 1;
+    if (layer.is_global) return;
+    first = std::max(0, row.position - static_cast<int32_t>(config.window) + 1);
+    if (config.image_bidirectional) last = std::max(last, row.block_end);
+}
+
+struct Task {
+    std::span<const StepRow> rows;
+    size_t first_row;
+    size_t first_head;
+};
+
+void run_task(const Compute& compute, const ModelConfig& config, size_t index, const Split& split,
+              const Task& task, const float* q, float* out, float* scratch) {
+    const LayerConfig& layer = config.layers[index];
+    const size_t dim = layer.head_dim;
+    const size_t row_width = config.n_heads * dim;
+    const size_t n_heads = split.heads_per_task;
+    const size_t n_queries = task.rows.size() * n_heads;
+    float* gathered = scratch;
+    float* result = gathered + n_queries * dim;
+    Ranges ranges{};
+    for (size_t i = 0; i < task.rows.size(); ++i) {
+        std::copy_n(q + (task.first_row + i) * row_width + task.first_head * dim, n_heads * dim,
+                    gathered + i * n_heads * dim);
+        for (size_t head = 0; head < n_heads; ++head) {
+            const size_t query = i * n_heads + head;
+            set_range(config, layer, task.rows[i], ranges.first[query], ranges.last[query]);
+        }
+    }
+    const KvCache& cache = *task.rows[0].cache;
+    const KvLayer& kv = cache.layer(layer.kv_donor);
+    const size_t kv_head = task.first_head / split.heads_per_group;
+    const size_t kv_offset = kv_head * dim * kv_element_bytes(cache.type());
+    AttentionArgs args{};
+    args.q = gathered;
+    args.q_stride = dim;
+    args.out = result;
+    args.out_stride = dim;
+    args.n_queries = n_queries;
+    args.head_dim = dim;
+    args.first = ranges.first;
+    args.last = ranges.last;
+    args.kv_type = cache.type();
+    args.k = kv.k + kv_offset;
+    args.v = kv.v + kv_offset;
+    args.slot_stride_bytes = kv.slot_stride_bytes;
+    args.n_slots = kv.n_slots;
+    if (args.kv_type == KvType::i8) {
+        args.k_scale = kv.k_scale + kv_head;
+        args.v_scale = kv.v_scale + kv_head;
+        args.scale_stride = kv.n_kv_heads;
+    }
+    args.scratch = result + n_queries * dim;
+    compute.kernels.attention->run(args);
+    for (size_t i = 0; i < task.rows.size(); ++i) {
+        std::copy_n(result + i * n_heads * dim, n_heads * dim,
+                    out + (task.first_row + i) * row_width + task.first_head * dim);
+    }
+}
+
+}  // namespace
+
+size_t attend_scratch_bytes(const ModelConfig& config) {
+    const size_t dim = config.max_head_dim();
+    const size_t floats =
+        2 * kMaxAttentionQueries * dim + attention_scratch_floats(kMaxAttentionQueries, dim);
+    return floats * sizeof(float);
+}
+
+void attend(const Compute& compute, const ModelConfig& config, size_t index,
+            std::span<const StepRow> rows, const float* q, float* out) noexcept {
+    const LayerConfig& layer = config.layers[index];
+    const Split split = choose_split(config, layer, rows.size(), compute.pool.n_workers());
+    const size_t n_tiles = count_row_tiles(rows, split.rows_per_task);
+    const size_t n_tasks = n_tiles * split.tasks_per_row_tile;
+    compute.pool.parallel_for(n_tasks, 1, [&](size_t begin, size_t end, size_t worker) noexcept {
+        auto* scratch = reinterpret_cast<float*>(compute.workspace.scratch_of(worker));
+        for (size_t task = begin; task < end; ++task) {
+            size_t row = 0;
+            for (size_t tile = task / split.tasks_per_row_tile; tile > 0; --tile) {
+                row = run_end(rows, row, split.rows_per_task);
+            }
+            const size_t row_end = run_end(rows, row, split.rows_per_task);
+            const size_t head = task % split.tasks_per_row_tile * split.heads_per_task;
+            run_task(compute, config, index, split, {rows.subspan(row, row_end - row), row, head},
+                     q, out, scratch);
+        }
+    });
+}
+
+}  // namespace gemlet

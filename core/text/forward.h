@@ -1,0 +1,30 @@
+// The forward pass of a ragged batch.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "core/model/config.h"
+#include "core/model/weights.h"
+#include "core/text/linear.h"
+#include "core/text/rotary.h"
+#include "core/text/step.h"
+
+namespace gemlet {
+
+/// What a forward pass reads and never changes.
+struct TextModel {
+    const ModelConfig& config;
+    const TextWeights& weights;
+    const RotaryTables& rotary;
+};
+
+/// Runs the decoder over the rows, appends their keys and values to their caches, and leaves the
+/// logits of the wanted rows, in order, in workspace.logits [n_wanted, vocab].
+/// Rows: at most workspace.shape.max_rows, at most max_wanted of them wanted; token ids and
+/// positions were checked by the caller. Threads: one pass at a time per workspace. Allocates
+/// nothing. `rows` is reordered in place: after the pass the wanted rows stand first. Returns how
+/// many rows were wanted.
+size_t forward(const Compute& compute, const TextModel& model, std::span<StepRow> rows) noexcept;
+
+}  // namespace gemlet
