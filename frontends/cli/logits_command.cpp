@@ -1,0 +1,68 @@
+// gemlet logits: for comparing with other implementations, so the KV cache is float unless asked
+// otherwise.
+#include <algorithm>
+#include <charconv>
+#include <vector>
+
+#include "core/engine/session.h"
+#include "frontends/cli/commands.h"
+#include "frontends/cli/npy.h"
+#include "frontends/cli/open_model.h"
+
+namespace gemlet {
+namespace {
+
+constexpr size_t kRowsAtOnce = 64;  // of logits kept in memory with --all
+
+Result<std::vector<PromptRow>> parse_ids(const std::string& text) {
+    std::vector<PromptRow> rows;
+    const char* at = text.data();
+    const char* end = at + text.size();
+    while (at < end) {
+        int32_t id = 0;
+        const auto [next, error] = std::from_chars(at, end, id);
+        if (error != std::errc() || (next != end && *next != ',')) {
+            return Status(StatusCode::bad_argument, "not a list of ids separated by commas",
+                          "--ids", at - text.data());
+        }
+        rows.push_back({id, nullptr});
+        at = next + 1;
+    }
+    if (rows.empty()) return Status(StatusCode::bad_argument, "no ids given", "--ids");
+    return rows;
+}
+
+Status write_logits(Session& session, const std::vector<PromptRow>& rows, const Options& options,
+                    size_t vocab) {
+    if (!options.all) {
+        GEMLET_TRY(session.append(rows));
+        Result<NpyWriter> writer = NpyWriter::create(options.out, 1, vocab, true);
+        GEMLET_TRY(writer);
+        writer->write_row(session.logits().data());
+        return writer->finish();
+    }
+    Result<NpyWriter> writer = NpyWriter::create(options.out, rows.size(), vocab, false);
+    GEMLET_TRY(writer);
+    const auto take = [](void* context, size_t, std::span<const float> logits) {
+        static_cast<NpyWriter*>(context)->write_row(logits.data());
+    };
+    GEMLET_TRY(session.append_all(rows, {take, &*writer}));
+    return writer->finish();
+}
+
+}  // namespace
+
+Failure logits_command(const Options& options) {
+    Result<std::vector<PromptRow>> rows = parse_ids(options.ids);
+    if (!rows) return rows.error();
+    EngineOptions settings = engine_options(options, KvType::f32);
+    if (options.all) settings.max_wanted = std::min(settings.chunk, kRowsAtOnce);
+    Failure failure;
+    const std::unique_ptr<Engine> engine = open_engine(options, settings, failure);
+    if (engine == nullptr) return failure;
+    Result<std::unique_ptr<Session>> session = Session::create(*engine);
+    if (!session) return session.error();
+    return write_logits(**session, *rows, options, engine->config().vocab_size);
+}
+
+}  // namespace gemlet

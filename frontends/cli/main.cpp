@@ -1,0 +1,49 @@
+// gemlet: the program. Every command is a function; what it could not do becomes one line on
+// stderr.
+#include <array>
+#include <cstdio>
+
+#include "core/guard.h"
+#include "frontends/cli/commands.h"
+#include "frontends/cli/options.h"
+
+namespace {
+
+struct Command {
+    const char* name;
+    gemlet::Failure (*run)(const gemlet::Options& options);
+};
+
+constexpr std::array kCommands = {
+    Command{"logits", gemlet::logits_command},
+};
+
+void print_failure(const gemlet::Failure& failure) {
+    std::string line = "gemlet: ";
+    const std::string message = failure.status.message();
+    // A fault about a file as a whole names it already.
+    if (!failure.file.empty() && message.find(failure.file) == std::string::npos) {
+        line += failure.file + ": ";
+    }
+    std::fprintf(stderr, "%s%s\n", line.c_str(), message.c_str());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const gemlet::ParsedOptions parsed = gemlet::parse_options(argc, argv);
+    if (parsed.done) return parsed.exit_code;
+    for (const Command& command : kCommands) {
+        if (parsed.options.command != command.name) continue;
+        gemlet::Failure failure;
+        const gemlet::Status caught = gemlet::guard([&] {
+            failure = command.run(parsed.options);
+            return failure.status;
+        });
+        if (caught.ok()) return 0;
+        if (failure.ok()) failure = gemlet::Failure(caught);
+        print_failure(failure);
+        return 1;
+    }
+    return 2;
+}

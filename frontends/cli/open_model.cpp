@@ -1,0 +1,32 @@
+// The names on the command line are the names everywhere; here they become values.
+#include "frontends/cli/open_model.h"
+
+namespace gemlet {
+
+EngineOptions engine_options(const Options& options, KvType default_kv) {
+    EngineOptions engine;
+    engine.n_threads = options.threads;
+    if (!options.isa.empty()) engine.isa_cap = isa_from_name(options.isa);
+    engine.context = options.context;
+    engine.kv_type = default_kv;
+    if (options.kv == "f32") engine.kv_type = KvType::f32;
+    if (options.kv == "f16") engine.kv_type = KvType::f16;
+    if (options.kv == "int8") engine.kv_type = KvType::i8;
+    engine.chunk = options.chunk;
+    engine.float_activations = options.precision == "f32";
+    engine.memory_limit_bytes = options.memory_bytes;
+    return engine;
+}
+
+std::unique_ptr<Engine> open_engine(const Options& options, const EngineOptions& engine,
+                                    Failure& failure) {
+    std::string file;
+    Result<std::unique_ptr<Engine>> opened = Engine::open(options.model, engine, &file);
+    if (!opened.has_value()) {
+        failure = Failure(opened.error(), file);
+        return nullptr;
+    }
+    return std::move(*opened);
+}
+
+}  // namespace gemlet

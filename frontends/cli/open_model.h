@@ -1,0 +1,20 @@
+// Options of the command line to an opened engine.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/engine/engine.h"
+#include "frontends/cli/commands.h"
+#include "frontends/cli/options.h"
+
+namespace gemlet {
+
+/// Translates the options every command shares. `default_kv` is used where --kv is not given.
+EngineOptions engine_options(const Options& options, KvType default_kv = KvType::f16);
+
+/// Opens the model; on a fault returns null and fills `failure`.
+std::unique_ptr<Engine> open_engine(const Options& options, const EngineOptions& engine,
+                                    Failure& failure);
+
+}  // namespace gemlet

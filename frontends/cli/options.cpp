@@ -1,0 +1,172 @@
+// CLI11 does the parsing; nothing else in the program knows it.
+#include "frontends/cli/options.h"
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+namespace gemlet {
+namespace {
+
+constexpr const char* kVersion = "gemlet 0.1.0";
+
+/// "1.5G", "800M", "4096": bytes, with binary units.
+std::string parse_size(const std::string& text, uint64_t& bytes) {
+    size_t used = 0;
+    double number = 0;
+    try {
+        number = std::stod(text, &used);
+    } catch (const std::exception&) {
+        return "not a size: " + text;
+    }
+    std::string unit = CLI::detail::to_lower(text.substr(used));
+    if (!unit.empty() && unit.back() == 'b') unit.pop_back();
+    if (!unit.empty() && unit.back() == 'i') unit.pop_back();
+    const std::string units = "kmgt";
+    const size_t power = unit.empty() ? 0 : units.find(unit) + 1;
+    if (unit.size() > 1 || power > units.size() || !(number > 0) || number > 1e15) {
+        return "not a size (write 800M or 1.5G): " + text;
+    }
+    bytes = static_cast<uint64_t>(number * static_cast<double>(uint64_t{1} << (10 * power)));
+    return {};
+}
+
+void add_model(CLI::App& app, Options& o) {
+    app.add_option("MODEL", o.model, "Hugging Face directory or .gguf file")->required();
+}
+
+void add_engine(CLI::App& app, Options& o) {
+    add_model(app, o);
+    app.add_option("--mmproj", o.mmproj, "GGUF file with the picture and sound towers");
+    app.add_option("--threads", o.threads, "worker threads (default: one per physical core)")
+        ->check(CLI::Range(1, 1024));
+    app.add_option("--isa", o.isa, "use no instructions beyond this set")
+        ->envname("GEMLET_ISA")
+        ->check(CLI::IsMember({"scalar", "avx2", "avxvnni", "avx512", "avx512vnni", "amx", "neon",
+                               "dotprod", "i8mm", "sve2"}));
+    app.add_option("--memory", "refuse to start when more would be needed, such as 1.5G")
+        ->each([&o](const std::string& text) {
+            const std::string error = parse_size(text, o.memory_bytes);
+            if (!error.empty()) throw CLI::ValidationError("--memory", error);
+        });
+    app.add_option("--context", o.context, "positions a conversation can hold (default: 32768)");
+    app.add_option("--kv", o.kv, "element type of the KV cache")
+        ->check(CLI::IsMember({"f32", "f16", "int8"}));
+    app.add_option("--chunk", o.chunk, "prompt rows computed at once")->capture_default_str();
+}
+
+void add_sampling(CLI::App& app, Options& o) {
+    app.add_option("--seed", o.seed, "seed of the sampler");
+    app.add_option("--temperature", o.temperature, "0 takes the likeliest token");
+    app.add_option("--top-p", o.top_p, "keep the likeliest tokens up to this probability");
+    app.add_option("--top-k", o.top_k, "keep this many tokens (0: all)");
+    app.add_option("--min-p", o.min_p, "drop tokens below this share of the likeliest");
+    app.add_option("--repetition-penalty", o.repetition_penalty, "above 1 discourages repetition");
+    app.add_option("--max-tokens", o.max_tokens, "longest answer (default: what fits)");
+    app.add_option("--system", o.system, "system instruction");
+    app.add_flag("--think", o.think, "let the model think before it answers");
+    app.add_flag("--show-thoughts", o.show_thoughts, "print thoughts with the answer");
+    app.add_option("--tools", o.tools_file, "JSON file with tool declarations")
+        ->check(CLI::ExistingFile);
+}
+
+void add_conversation(CLI::App& app, Options& o) {
+    CLI::App* run = app.add_subcommand("run", "Answer one prompt");
+    add_engine(*run, o);
+    add_sampling(*run, o);
+    run->add_option("-p,--prompt", o.prompt, "the prompt; - reads it from standard input");
+    run->add_flag("--raw", o.raw,
+                  "no chat format: special strings in the prompt count as specials");
+    run->add_flag("--json", o.json, "print the result as one JSON object");
+    CLI::App* chat = app.add_subcommand("chat", "Talk to the model");
+    add_engine(*chat, o);
+    add_sampling(*chat, o);
+}
+
+void add_measures(CLI::App& app, Options& o) {
+    CLI::App* inspect = app.add_subcommand("inspect", "Show what a model is and what it will take");
+    add_engine(*inspect, o);
+    inspect->add_flag("--json", o.json, "print as JSON");
+    CLI::App* bench = app.add_subcommand("bench", "Measure prefill and decode speed");
+    add_engine(*bench, o);
+    bench->add_option("-p", o.bench_prompt, "prompt tokens")->capture_default_str();
+    bench->add_option("-n", o.bench_decode, "decoded tokens")->capture_default_str();
+    bench->add_option("-r", o.bench_runs, "runs, of which the median counts")
+        ->capture_default_str();
+    bench->add_option("--depth", o.bench_depth, "tokens in the context beforehand");
+    bench->add_option("--parallel", o.bench_parallel, "sessions decoded together")
+        ->check(CLI::Range(1, 64));
+    bench->add_option("--seed", o.seed, "seed of the random prompt");
+    bench->add_flag("--json", o.json, "print one JSON object");
+    CLI::App* perplexity = app.add_subcommand("perplexity", "Perplexity over a text");
+    add_engine(*perplexity, o);
+    perplexity->add_option("FILE", o.file, "UTF-8 text")->required();
+    perplexity->add_option("--window", o.window, "tokens of a window")->capture_default_str();
+    perplexity->add_flag("--json", o.json, "print as JSON (the default)");
+    perplexity->add_option("--precision", o.precision, "f32 keeps activations in float")
+        ->check(CLI::IsMember({"f32", "int8"}));
+    CLI::App* logits = app.add_subcommand("logits", "Write the logits of a prompt of token ids");
+    add_engine(*logits, o);
+    logits->add_option("--ids", o.ids, "token ids, separated by commas")->required();
+    logits->add_option("--out", o.out, ".npy file to write")->required();
+    logits->add_flag("--all", o.all, "all positions, not just the last");
+    logits->add_option("--precision", o.precision, "f32 keeps activations in float")
+        ->check(CLI::IsMember({"f32", "int8"}));
+}
+
+void add_text_tools(CLI::App& app, Options& o) {
+    const auto optional_text = [&o](CLI::App* command, const char* name, const char* help) {
+        command->add_option(name, o.text, help);
+        command->add_flag("--jsonl", o.jsonl, "one JSON value per line in and out");
+    };
+    CLI::App* tokenize = app.add_subcommand("tokenize", "Text to token ids");
+    add_model(*tokenize, o);
+    optional_text(tokenize, "TEXT", "the text (default: standard input)");
+    tokenize->add_flag("--special", o.special, "special strings in the text become their ids");
+    CLI::App* detokenize = app.add_subcommand("detokenize", "Token ids to text");
+    add_model(*detokenize, o);
+    optional_text(detokenize, "IDS", "ids, separated by commas or as a JSON array");
+    detokenize->add_flag("--skip-special", o.skip_special, "leave out special tokens");
+    CLI::App* render = app.add_subcommand("render", "Messages to the exact prompt");
+    add_model(*render, o);
+    optional_text(render, "FILE",
+                  "JSON file with messages, tools and flags (default: standard input)");
+    render->add_option("--template", o.template_name, "use this template instead of the model's")
+        ->check(CLI::IsMember({"e2b", "31b"}));
+    CLI::App* parse = app.add_subcommand("parse", "Raw model text to thoughts, content and calls");
+    add_model(*parse, o);
+    parse->add_flag("--jsonl", o.jsonl, "one JSON object per line in and out");
+}
+
+}  // namespace
+
+ParsedOptions parse_options(int argc, const char* const* argv) {
+    ParsedOptions parsed;
+    Options& o = parsed.options;
+    CLI::App app("gemlet runs Gemma 4 on the CPU you have: private, offline, small.", "gemlet");
+    app.set_version_flag("--version", kVersion);
+    app.require_subcommand(1);
+    app.failure_message(CLI::FailureMessage::help);
+    app.failure_message([](const CLI::App* failed, const CLI::Error& error) {
+        return "gemlet: " + std::string(error.what()) + "\nTry: " + failed->get_name() +
+               " --help\n";
+    });
+    add_conversation(app, o);
+    add_measures(app, o);
+    add_text_tools(app, o);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        parsed.done = true;
+        parsed.exit_code = app.exit(error) == 0 ? 0 : 2;
+        return parsed;
+    }
+    const CLI::App* chosen = app.get_subcommands().front();
+    o.command = chosen->get_name();
+    for (const char* name : {"TEXT", "IDS", "FILE"}) {
+        const CLI::Option* option = chosen->get_option_no_throw(name);
+        if (option != nullptr && option->count() > 0) o.has_text = true;
+    }
+    return parsed;
+}
+
+}  // namespace gemlet

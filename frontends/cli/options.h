@@ -1,0 +1,75 @@
+// The command line as a plain struct: every option of every command, with its default.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace gemlet {
+
+struct Options {
+    std::string command;
+    std::string model;
+
+    // Every command that opens a model.
+    std::string mmproj;
+    size_t threads = 0;
+    std::string isa;
+    uint64_t memory_bytes = 0;
+    size_t context = 0;
+    std::string kv;  // empty: the command's default
+    size_t chunk = 512;
+    std::optional<uint64_t> seed;
+    bool json = false;
+
+    // run, chat
+    std::string prompt;
+    std::string system;
+    std::string tools_file;
+    bool think = false;
+    bool show_thoughts = false;
+    bool raw = false;
+    std::optional<float> temperature;
+    std::optional<float> top_p;
+    std::optional<size_t> top_k;
+    std::optional<float> min_p;
+    std::optional<float> repetition_penalty;
+    size_t max_tokens = 0;  // 0: until the context is full
+
+    // bench
+    size_t bench_prompt = 512;
+    size_t bench_decode = 128;
+    size_t bench_runs = 5;
+    size_t bench_depth = 0;
+    size_t bench_parallel = 1;
+
+    // tokenize, detokenize, render, parse
+    std::string text;
+    bool has_text = false;
+    bool special = false;
+    bool skip_special = false;
+    bool jsonl = false;
+    std::string template_name;
+
+    // logits, perplexity
+    std::string ids;
+    std::string out;
+    bool all = false;
+    std::string precision;
+    std::string file;
+    size_t window = 512;
+};
+
+/// What to do after reading the command line.
+struct ParsedOptions {
+    Options options;
+    bool done = false;  // help or version was printed, or the usage was wrong
+    int exit_code = 0;
+};
+
+/// Reads the command line. Prints help, version or the usage error itself.
+ParsedOptions parse_options(int argc, const char* const* argv);
+
+}  // namespace gemlet
