@@ -5,16 +5,23 @@
 
 namespace gemlet {
 
+#ifdef GEMLET_X86_KERNELS
+extern const MatmulBlockVariant matmul_block_avx2;
+#endif
 extern const MatmulBlockVariant matmul_block_scalar;
 
 namespace {
 
 constexpr const MatmulBlockVariant* kVariants[] = {
+#ifdef GEMLET_X86_KERNELS
+    &matmul_block_avx2,
+#endif
     &matmul_block_scalar,
 };
 
-// The widest variant unpacks this many weight rows at a time.
+// The widest variant's tile, and the rows it takes through the integer view at a time.
 constexpr size_t kMaxTileRows = 32;
+constexpr size_t kMaxUnpackedRows = 8;
 
 }  // namespace
 
@@ -62,10 +69,11 @@ BlockTraits block_traits(WeightType type) {
 }
 
 size_t matmul_block_scratch_bytes(size_t k) {
-    // Per tile row: codes, then scales and minimums of every 16 columns; the same once more for the
-    // row being unpacked. k is rounded up to the longest block.
+    // Per row: codes, then scales and minimums of every 16 columns. k is rounded up to the longest
+    // block.
     const size_t padded = (k + 255) / 256 * 256;
-    return (kMaxTileRows + 1) * (padded + padded / kBlockSum * 2 * sizeof(float)) + 64;
+    const size_t row_bytes = padded + padded / kBlockSum * 2 * sizeof(float);
+    return (kMaxTileRows + kMaxUnpackedRows) * row_bytes;
 }
 
 std::span<const MatmulBlockVariant* const> matmul_block_variants() { return kVariants; }
