@@ -123,6 +123,7 @@ class Others(StyleCase):
         self.assert_found("calls", {"core/a.cpp": "throw 1;\n"}, "throws")
         self.assert_found("calls", {"core/a.cpp": "} catch (...) {\n"}, "catches")
         self.assert_clean("calls", {"core/guard.h": "} catch (...) {\n"})
+        self.assert_clean("calls", {"frontends/a.cpp": "#include <CLI/CLI.hpp>\nthrow CLI::Error;\n"})
         self.assert_clean("calls", {"core/a.cpp": '// getenv, throw\nauto x = "throw \\" it";\n'})
 
 
