@@ -1,3 +1,4 @@
+// Shared by both checkpoint formats: sizes of plain types, tensors sorted by name for look-ups.
 #include "core/files/tensor_file.h"
 
 #include <algorithm>
