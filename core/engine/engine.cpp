@@ -116,6 +116,22 @@ Isa best_isa(const Kernels& kernels) {
                      kernels.matmul_block->isa, kernels.attention->isa});
 }
 
+EngineFacts describe(const EngineParts& parts) {
+    const Kernels& kernels = parts.kernels;
+    const ModelConfig& config = parts.checkpoint.config();
+    EngineFacts facts;
+    facts.n_threads = parts.options.n_threads;
+    facts.isa = best_isa(kernels);
+    facts.kernels = {kernels.matmul_row->name, kernels.matmul_block->name,
+                     kernels.matmul_float->name, kernels.attention->name, kernels.vector->name};
+    facts.weight_bytes_per_token = parts.weights.bytes.always;
+    facts.prefill_multiplications = config.prefill_multiplications();
+    facts.decode_multiplications = config.decode_multiplications();
+    facts.kv_scales_divided = parts.weights.kv_scales_divided;
+    facts.n_uncalibrated = parts.weights.n_uncalibrated;
+    return facts;
+}
+
 /// Rows of these tables are read here and there: no read-ahead.
 void advise_tables(const TextWeights& weights) {
     const auto random = [](const Matrix& rows) {
@@ -171,14 +187,16 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::string& path, const Engi
     });
 }
 
-Result<MemoryReport> plan_memory(const std::string& path, const EngineOptions& options,
-                                 std::string* fault_file) {
-    return guard([&]() -> Result<MemoryReport> {
+Result<ModelPlan> plan_model(const std::string& path, const EngineOptions& options,
+                             std::string* fault_file) {
+    return guard([&]() -> Result<ModelPlan> {
         Result<std::unique_ptr<EngineParts>> prepared = prepare(path, options, fault_file);
         GEMLET_TRY(prepared);
         EngineParts& parts = **prepared;
-        parts.options.n_threads = std::max<size_t>(1, parts.options.n_threads);
-        return report(parts);
+        parts.options.n_threads = place_on_this_machine(options.n_threads).workers.size();
+        ModelPlan plan{{}, parts.options, describe(parts), report(parts)};
+        plan.checkpoint = std::move(parts.checkpoint);
+        return plan;
     });
 }
 
@@ -187,19 +205,6 @@ const ModelConfig& Engine::config() const { return parts_->checkpoint.config(); 
 const EngineOptions& Engine::options() const { return parts_->options; }
 MemoryReport Engine::memory() const { return report(*parts_); }
 
-EngineFacts Engine::facts() const {
-    const Kernels& kernels = parts_->kernels;
-    EngineFacts facts;
-    facts.n_threads = parts_->options.n_threads;
-    facts.isa = best_isa(kernels);
-    facts.kernels = {kernels.matmul_row->name, kernels.matmul_block->name,
-                     kernels.matmul_float->name, kernels.attention->name, kernels.vector->name};
-    facts.weight_bytes_per_token = parts_->weights.bytes.always;
-    facts.prefill_multiplications = config().prefill_multiplications();
-    facts.decode_multiplications = config().decode_multiplications();
-    facts.kv_scales_divided = parts_->weights.kv_scales_divided;
-    facts.n_uncalibrated = parts_->weights.n_uncalibrated;
-    return facts;
-}
+EngineFacts Engine::facts() const { return describe(*parts_); }
 
 }  // namespace gemlet

@@ -90,6 +90,10 @@ const std::string& Checkpoint::path_of(const TensorView& tensor) const {
     return files[tensor.file_index].path();
 }
 
+std::span<const TensorView> Checkpoint::tensors() const {
+    return is_gguf() ? gguf()->tensors() : std::get<SafetensorsFiles>(files_).tensors();
+}
+
 size_t Checkpoint::mapped_bytes() const {
     const auto files = is_gguf() ? gguf()->files() : std::get<SafetensorsFiles>(files_).files();
     size_t total = 0;

@@ -39,6 +39,8 @@ class Checkpoint {
     /// Path of the file that holds a tensor.
     const std::string& path_of(const TensorView& tensor) const;
     size_t mapped_bytes() const;
+    /// All tensors of all files, sorted by name.
+    std::span<const TensorView> tensors() const;
 
   private:
     std::variant<SafetensorsFiles, GgufFile> files_;

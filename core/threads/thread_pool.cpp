@@ -71,15 +71,19 @@ class SignalsBlocked {
 
 }  // namespace
 
+Placement place_on_this_machine(size_t n_threads) {
+    const std::vector<int32_t> affinity = current_affinity();
+    const PlacementRequest request{n_threads, affinity, read_cpu_quota()};
+    return place_workers(read_topology(), request);
+}
+
 Result<std::unique_ptr<ThreadPool>> ThreadPool::create(const ThreadPoolOptions& options) {
     return guard([&]() -> Result<std::unique_ptr<ThreadPool>> {
         if (options.n_threads > kMaxWorkers) {
             return Status(StatusCode::bad_argument, "too many threads", {},
                           static_cast<int64_t>(options.n_threads));
         }
-        const std::vector<int32_t> affinity = current_affinity();
-        PlacementRequest request{options.n_threads, affinity, read_cpu_quota()};
-        return create(options, place_workers(read_topology(), request));
+        return create(options, place_on_this_machine(options.n_threads));
     });
 }
 

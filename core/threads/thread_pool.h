@@ -24,15 +24,18 @@ struct ThreadPoolOptions {
     uint32_t spin_us = 50;  // how long idle workers spin before they sleep
 };
 
+/// Reads the machine (topology, affinity of the calling thread, cgroup quota) and places
+/// `n_threads` workers, or as many as suit it for 0.
+Placement place_on_this_machine(size_t n_threads);
+
 /// Runs parallel loops. Made once, at engine creation; nothing is allocated afterwards.
 /// Threads: one region at a time; calls from several threads need a lock around them.
 class ThreadPool {
   public:
     static constexpr size_t kMaxWorkers = 1024;
 
-    /// Reads the machine (topology, affinity of the calling thread, cgroup quota), places the
-    /// workers and starts them; on return all run. Errors: `bad_argument` for more than
-    /// kMaxWorkers, `io` or `out_of_memory` when threads cannot be started.
+    /// Starts the workers of place_on_this_machine; on return all run. Errors: `bad_argument` for
+    /// more than kMaxWorkers, `io` or `out_of_memory` when threads cannot be started.
     static Result<std::unique_ptr<ThreadPool>> create(const ThreadPoolOptions& options = {});
     /// The same with a placement made by the caller.
     static Result<std::unique_ptr<ThreadPool>> create(const ThreadPoolOptions& options,

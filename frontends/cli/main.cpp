@@ -1,6 +1,7 @@
 // gemlet: the program. Every command is a function; what it could not do becomes one line on
 // stderr.
 #include <array>
+#include <csignal>
 #include <cstdio>
 
 #include "core/guard.h"
@@ -15,7 +16,14 @@ struct Command {
 };
 
 constexpr std::array kCommands = {
+    Command{"bench", gemlet::bench_command},
+    Command{"inspect", gemlet::inspect_command},
     Command{"logits", gemlet::logits_command},
+    Command{"perplexity", gemlet::perplexity_command},
+    Command{"tokenize", gemlet::tokenize_command},
+    Command{"detokenize", gemlet::detokenize_command},
+    Command{"render", gemlet::render_command},
+    Command{"parse", gemlet::parse_command},
 };
 
 void print_failure(const gemlet::Failure& failure) {
@@ -31,6 +39,8 @@ void print_failure(const gemlet::Failure& failure) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    // A reader that goes away is a failed write, not the end of the process.
+    std::signal(SIGPIPE, SIG_IGN);
     const gemlet::ParsedOptions parsed = gemlet::parse_options(argc, argv);
     if (parsed.done) return parsed.exit_code;
     for (const Command& command : kCommands) {

@@ -29,4 +29,9 @@ std::unique_ptr<Engine> open_engine(const Options& options, const EngineOptions&
     return std::move(*opened);
 }
 
+Result<Tokenizer> open_tokenizer(const Checkpoint& checkpoint) {
+    if (const GgufFile* file = checkpoint.gguf()) return tokenizer_from_gguf(*file);
+    return tokenizer_from_directory(checkpoint.path());
+}
+
 }  // namespace gemlet
