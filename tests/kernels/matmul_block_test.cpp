@@ -10,7 +10,7 @@
 #include "quant/formats/unpack_codes.h"
 #include "tests/kernels/support.h"
 
-#if defined(GEMLET_EMULATED_KERNELS) && defined(HAVE_AVX512_BLOCK)
+#ifdef GEMLET_EMULATED_KERNELS
 namespace gemlet {
 extern const MatmulBlockVariant matmul_block_avx512vnni_emulated;
 }
@@ -29,7 +29,7 @@ using Tested = test::TestedVariant<MatmulBlockVariant>;
 const MatmulBlockVariant& scalar() { return *matmul_block_variants().back(); }
 
 std::vector<Tested> all_variants() {
-#if defined(GEMLET_EMULATED_KERNELS) && defined(HAVE_AVX512_BLOCK)
+#ifdef GEMLET_EMULATED_KERNELS
     return test::tested_variants(matmul_block_variants(), {&matmul_block_avx512vnni_emulated});
 #else
     return test::tested_variants(matmul_block_variants(), {});
