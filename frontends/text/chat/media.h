@@ -15,8 +15,8 @@ enum class MediaKind : uint8_t { image, audio, video };
 
 struct Medium {
     MediaKind kind = MediaKind::image;
-    size_t n_soft_tokens = 0;           // of the medium; of each frame for a video
-    std::vector<double> frame_seconds;  // video: the time of each frame
+    size_t n_soft_tokens = 0;                // of the medium; of each frame for a video
+    std::vector<double> frame_seconds = {};  // video: the time of each frame
 };
 
 /// Replaces the k-th placeholder of a kind by the tokens of the k-th medium of that kind. Only
