@@ -12,6 +12,14 @@ namespace {
 
 constexpr size_t kSlots = 8;  // rows that can be chosen at the same time
 
+// What a tile's kernel must know of its rows: formats that share it share the code.
+template <Width kWidthOf, bool kHalvesOf, bool kMinsOf>
+struct Kind {
+    static constexpr Width kWidth = kWidthOf;
+    static constexpr bool kHalves = kHalvesOf;
+    static constexpr bool kMins = kMinsOf;
+};
+
 // Reads the stored blocks of format F. Blocks of 32 may end before 256 columns do: the last ones
 // are copied and followed by zeros, whose scale is zero.
 template <class F>

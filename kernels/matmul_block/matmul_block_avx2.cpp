@@ -118,21 +118,21 @@ __attribute__((always_inline)) inline void add_chunks(const uint8_t* codes, cons
 }
 
 // Adds one record to kRows rows of 16 outputs.
-template <class Rows, size_t kRows>
+template <class K, size_t kRows>
 __attribute__((always_inline)) inline void add_record(const uint8_t* record,
                                                       const MatmulBlockArgs& args, size_t at,
                                                       int bias, __m256 acc[kRows][2]) {
-    using R = Record<kNr, Rows::kHalves, Rows::kMins>;
-    constexpr int kParts = Rows::kHalves ? 2 : 1;
+    using R = Record<kNr, K::kHalves, K::kMins>;
+    constexpr int kParts = K::kHalves ? 2 : 1;
     constexpr int kChunks = 8 / kParts;
     __m256 t[kRows][2];
 #pragma GCC unroll 2
     for (int part = 0; part < kParts; ++part) {
         Pair s[kRows];
-        add_chunks<Rows::kWidth, kChunks, kRows>(
+        add_chunks<K::kWidth, kChunks, kRows>(
             record + static_cast<size_t>(part * kChunks) * R::kChunk,
             args.x.codes + at + 4 * part * kChunks, args.k, s);
-        const int pick = Rows::kHalves ? bias << (16 * part) : (bias << 16 | bias);
+        const int pick = K::kHalves ? bias << (16 * part) : (bias << 16 | bias);
         const auto* scale = reinterpret_cast<const float*>(record + R::kScale + part * R::kChunk);
 #pragma GCC unroll 4
         for (size_t r = 0; r < kRows; ++r) {
@@ -151,12 +151,12 @@ __attribute__((always_inline)) inline void add_record(const uint8_t* record,
 #pragma GCC unroll 4
     for (size_t r = 0; r < kRows; ++r) {
         const size_t x_at = at + r * args.k;
-        if (Rows::kMins) {
+        if (K::kMins) {
             const int16_t* sums = args.x.sums + x_at / 16;
             for (int part = 0; part < kParts; ++part) {
                 const auto* min =
                     reinterpret_cast<const float*>(record + R::kMin + part * R::kChunk);
-                const int total = Rows::kHalves ? sums[part] : sums[0] + sums[1];
+                const int total = K::kHalves ? sums[part] : sums[0] + sums[1];
                 const __m256 sum = _mm256_set1_ps(static_cast<float>(total));
                 for (int i = 0; i < 2; ++i) {
                     t[r][i] = _mm256_fnmadd_ps(_mm256_loadu_ps(min + 8 * i), sum, t[r][i]);
@@ -169,17 +169,17 @@ __attribute__((always_inline)) inline void add_record(const uint8_t* record,
 }
 
 // Rows m0..m0+kRows-1 times the tile; `out` is [kRows, kNr].
-template <class Rows, size_t kRows>
+template <class K, size_t kRows>
 void multiply_tile(const uint8_t* record, const MatmulBlockArgs& args, size_t m0, int bias,
                    float* out) {
-    using R = Record<kNr, Rows::kHalves, Rows::kMins>;
+    using R = Record<kNr, K::kHalves, K::kMins>;
     __m256 total[kRows][2] = {};
     const size_t n_groups = args.k / 32;
     for (size_t lane = 0; lane < 8; ++lane) {
         __m256 acc[kRows][2] = {};
         const size_t count = lane_groups(n_groups, lane);
         for (size_t i = 0; i < count; ++i, record += R::kBytes) {
-            add_record<Rows, kRows>(record, args, m0 * args.k + 256 * i + 32 * lane, bias, acc);
+            add_record<K, kRows>(record, args, m0 * args.k + 256 * i + 32 * lane, bias, acc);
         }
         for (size_t r = 0; r < kRows; ++r) {
             for (int i = 0; i < 2; ++i) total[r][i] = _mm256_add_ps(total[r][i], acc[r][i]);
@@ -192,6 +192,7 @@ void multiply_tile(const uint8_t* record, const MatmulBlockArgs& args, size_t m0
 
 template <class Rows>
 void multiply_many(const MatmulBlockArgs& args, Rows& rows, uint8_t* tile) {
+    using K = Kind<Rows::kWidth, Rows::kHalves, Rows::kMins>;
     for (size_t n = args.n_begin; n < args.n_end; n += kNr) {
         fill_tile<kNr, false>(args, rows, n, tile);
         const size_t n_valid = args.n_end - n < kNr ? args.n_end - n : kNr;
@@ -200,16 +201,16 @@ void multiply_many(const MatmulBlockArgs& args, Rows& rows, uint8_t* tile) {
             const size_t n_rows = args.m - m < kMr ? args.m - m : kMr;
             switch (n_rows) {
                 case 1:
-                    multiply_tile<Rows, 1>(tile, args, m, rows.bias(), out);
+                    multiply_tile<K, 1>(tile, args, m, rows.bias(), out);
                     break;
                 case 2:
-                    multiply_tile<Rows, 2>(tile, args, m, rows.bias(), out);
+                    multiply_tile<K, 2>(tile, args, m, rows.bias(), out);
                     break;
                 case 3:
-                    multiply_tile<Rows, 3>(tile, args, m, rows.bias(), out);
+                    multiply_tile<K, 3>(tile, args, m, rows.bias(), out);
                     break;
                 default:
-                    multiply_tile<Rows, 4>(tile, args, m, rows.bias(), out);
+                    multiply_tile<K, 4>(tile, args, m, rows.bias(), out);
                     break;
             }
             for (size_t r = 0; r < n_rows; ++r) {

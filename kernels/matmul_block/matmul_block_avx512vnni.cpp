@@ -44,19 +44,19 @@ struct Arith {
 };
 
 // Adds one record to kRows rows of 32 outputs.
-template <class Rows, size_t kRows>
+template <class K, size_t kRows>
 __attribute__((always_inline)) inline void add_record(const uint8_t* record,
                                                       const MatmulBlockArgs& args, size_t at,
                                                       int bias, __m512 acc[kRows][2]) {
-    using R = Record<kNr, Rows::kHalves, Rows::kMins>;
-    constexpr int kParts = Rows::kHalves ? 2 : 1;
+    using R = Record<kNr, K::kHalves, K::kMins>;
+    constexpr int kParts = K::kHalves ? 2 : 1;
     constexpr int kChunks = 8 / kParts;
     __m512 t[kRows][2];
 #pragma GCC unroll 2
     for (int part = 0; part < kParts; ++part) {
         const uint8_t* codes = record + static_cast<size_t>(part * kChunks) * R::kChunk;
         const int8_t* x = args.x.codes + at + 4 * part * kChunks;
-        const int taken_off = Rows::kHalves ? bias << (16 * part) : (bias << 16 | bias);
+        const int taken_off = K::kHalves ? bias << (16 * part) : (bias << 16 | bias);
         __m512i s[kRows][2];
 #pragma GCC unroll 6
         for (size_t r = 0; r < kRows; ++r) {  // start at -bias * sum(x)
@@ -93,12 +93,12 @@ __attribute__((always_inline)) inline void add_record(const uint8_t* record,
 #pragma GCC unroll 6
     for (size_t r = 0; r < kRows; ++r) {
         const size_t x_at = at + r * args.k;
-        if (Rows::kMins) {
+        if (K::kMins) {
             const int16_t* sums = args.x.sums + x_at / 16;
 #pragma GCC unroll 2
             for (int part = 0; part < kParts; ++part) {
                 const uint8_t* min = record + R::kMin + static_cast<size_t>(part) * R::kChunk;
-                const int total = Rows::kHalves ? sums[part] : sums[0] + sums[1];
+                const int total = K::kHalves ? sums[part] : sums[0] + sums[1];
                 const __m512 sum = _mm512_set1_ps(static_cast<float>(total));
                 for (int i = 0; i < 2; ++i) {
                     t[r][i] = _mm512_fnmadd_ps(_mm512_loadu_ps(min + 64 * i), sum, t[r][i]);
@@ -111,10 +111,10 @@ __attribute__((always_inline)) inline void add_record(const uint8_t* record,
 }
 
 // Rows m0..m0+kRows-1 times the tile; `out` is [kRows, kNr].
-template <class Rows, size_t kRows>
+template <class K, size_t kRows>
 void multiply_tile(const uint8_t* record, const MatmulBlockArgs& args, size_t m0, int bias,
                    float* out) {
-    using R = Record<kNr, Rows::kHalves, Rows::kMins>;
+    using R = Record<kNr, K::kHalves, K::kMins>;
     for (size_t i = 0; i < kRows * kNr; ++i) out[i] = 0.0F;
     const size_t n_groups = args.k / 32;
     for (size_t lane = 0; lane < 8; ++lane) {
@@ -122,7 +122,7 @@ void multiply_tile(const uint8_t* record, const MatmulBlockArgs& args, size_t m0
         for (size_t r = 0; r < kRows; ++r) acc[r][0] = acc[r][1] = _mm512_setzero_ps();
         const size_t count = lane_groups(n_groups, lane);
         for (size_t i = 0; i < count; ++i, record += R::kBytes) {
-            add_record<Rows, kRows>(record, args, m0 * args.k + 256 * i + 32 * lane, bias, acc);
+            add_record<K, kRows>(record, args, m0 * args.k + 256 * i + 32 * lane, bias, acc);
         }
         for (size_t r = 0; r < kRows; ++r) {
             for (size_t i = 0; i < 2; ++i) {
@@ -135,6 +135,7 @@ void multiply_tile(const uint8_t* record, const MatmulBlockArgs& args, size_t m0
 
 template <class Rows>
 void multiply_many(const MatmulBlockArgs& args, Rows& rows, uint8_t* tile) {
+    using K = Kind<Width::s8, Rows::kHalves, Rows::kMins>;  // the width does not matter here
     const int bias = Rows::kWidth == Width::s8 ? 128 : rows.bias();
     for (size_t n = args.n_begin; n < args.n_end; n += kNr) {
         fill_tile<kNr, true>(args, rows, n, tile);
@@ -145,16 +146,16 @@ void multiply_many(const MatmulBlockArgs& args, Rows& rows, uint8_t* tile) {
             const size_t n_rows = left >= kMr ? kMr : left >= 4 ? 4 : left >= 2 ? 2 : 1;
             switch (n_rows) {
                 case 1:
-                    multiply_tile<Rows, 1>(tile, args, m, bias, out);
+                    multiply_tile<K, 1>(tile, args, m, bias, out);
                     break;
                 case 2:
-                    multiply_tile<Rows, 2>(tile, args, m, bias, out);
+                    multiply_tile<K, 2>(tile, args, m, bias, out);
                     break;
                 case 4:
-                    multiply_tile<Rows, 4>(tile, args, m, bias, out);
+                    multiply_tile<K, 4>(tile, args, m, bias, out);
                     break;
                 default:
-                    multiply_tile<Rows, kMr>(tile, args, m, bias, out);
+                    multiply_tile<K, kMr>(tile, args, m, bias, out);
                     break;
             }
             for (size_t r = 0; r < n_rows; ++r, ++m) {
