@@ -1,0 +1,158 @@
+// Speed of attention's variants for E2B's heads (8 query heads on one KV head; 256 components in
+// sliding-window layers, 512 in global ones): decode and prefill, as multiply-adds and cache bytes
+// per second. One thread. The cache of a decode step is larger than the second-level cache from a
+// few thousand keys on. Every variant is compared with scalar before it is timed.
+#include <benchmark/benchmark.h>
+
+#include <cstring>
+#include <new>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/attention/attention.h"
+#include "quant/formats/float16.h"
+
+namespace gemlet {
+namespace {
+
+constexpr size_t kHeads = 8;
+
+// Rows start at cache lines, as in the runtime's arena.
+template <class T>
+struct LineAllocator {
+    using value_type = T;
+    T* allocate(size_t n) {
+        return static_cast<T*>(::operator new (n * sizeof(T), std::align_val_t{64}));
+    }
+    void deallocate(T* block, size_t) { ::operator delete (block, std::align_val_t{64}); }
+};
+template <class T>
+using Lines = std::vector<T, LineAllocator<T>>;
+
+struct Problem {
+    // n_rows query rows of kHeads heads each, the last sees n_keys keys.
+    Problem(KvType kv_type, size_t dim, size_t n_rows, size_t keys)
+        : type(kv_type),
+          head_dim(dim),
+          n_queries(n_rows * kHeads),
+          n_keys(keys),
+          element_bytes(type == KvType::f32   ? 4U
+                        : type == KvType::f16 ? 2U
+                                              : 1U),
+          k(n_keys * dim * element_bytes),
+          v(k.size()),
+          scale(n_keys, 0.005F),
+          q(n_queries * dim),
+          out(q.size()),
+          first(n_queries, 0),
+          last(n_queries),
+          scratch(attention_scratch_floats(n_queries, dim)) {
+        std::mt19937 engine(1);
+        const auto number = [&] { return static_cast<float>(engine() >> 8U) * 0x1p-24F - 0.5F; };
+        for (float& x : q) x = number();
+        for (Lines<uint8_t>* cache : {&k, &v}) {
+            for (size_t i = 0; i < n_keys * dim; ++i) {
+                const float x = number();
+                const uint16_t half = f32_to_f16(x);
+                if (type == KvType::f32) memcpy(cache->data() + 4 * i, &x, 4);
+                if (type == KvType::f16) memcpy(cache->data() + 2 * i, &half, 2);
+                if (type == KvType::i8) (*cache)[i] = static_cast<uint8_t>(engine() >> 24U);
+            }
+        }
+        for (size_t i = 0; i < n_queries; ++i) {
+            last[i] = static_cast<int32_t>(n_keys - n_rows + i / kHeads + 1);
+        }
+    }
+    AttentionArgs args() {
+        return {.q = q.data(),
+                .q_stride = head_dim,
+                .out = out.data(),
+                .out_stride = head_dim,
+                .n_queries = n_queries,
+                .head_dim = head_dim,
+                .first = first.data(),
+                .last = last.data(),
+                .kv_type = type,
+                .k = k.data(),
+                .v = v.data(),
+                .slot_stride_bytes = head_dim * element_bytes,
+                .n_slots = n_keys,
+                .k_scale = scale.data(),
+                .v_scale = scale.data(),
+                .scale_stride = 1,
+                .scratch = scratch.data()};
+    }
+
+    KvType type;
+    size_t head_dim;
+    size_t n_queries;
+    size_t n_keys;
+    size_t element_bytes;
+    Lines<uint8_t> k;
+    Lines<uint8_t> v;
+    Lines<float> scale;
+    Lines<float> q;
+    Lines<float> out;
+    std::vector<int32_t> first;
+    std::vector<int32_t> last;
+    Lines<float> scratch;
+};
+
+bool agrees_with_scalar(const AttentionVariant& variant, KvType type, size_t head_dim) {
+    Problem problem(type, head_dim, 2, 100);
+    variant.run(problem.args());
+    const Lines<float> out = problem.out;
+    attention_variants().back()->run(problem.args());
+    return memcmp(out.data(), problem.out.data(), out.size() * sizeof(float)) == 0;
+}
+
+void run_one(benchmark::State& state, const AttentionVariant* variant, KvType type, size_t head_dim,
+             size_t n_rows, size_t n_keys) {
+    if (!agrees_with_scalar(*variant, type, head_dim)) {
+        state.SkipWithError("differs from scalar");
+        return;
+    }
+    Problem problem(type, head_dim, n_rows, n_keys);
+    for (auto _ : state) variant->run(problem.args());
+    const auto keys = static_cast<double>(state.iterations()) * static_cast<double>(n_keys);
+    using benchmark::Counter;
+    state.counters["MAC/s"] =
+        Counter(2 * keys * static_cast<double>(problem.n_queries * head_dim), Counter::kIsRate);
+    state.counters["cache_bytes/s"] =
+        Counter(2 * keys * static_cast<double>(head_dim * problem.element_bytes), Counter::kIsRate);
+}
+
+void register_all() {
+    const IsaSet here = detect_isas();
+    constexpr const char* kTypeNames[] = {"f32", "f16", "i8"};
+    for (const AttentionVariant* variant : attention_variants()) {
+        if (!here.has(variant->isa) || variant->isa == Isa::scalar) continue;
+        for (const KvType type : {KvType::f32, KvType::f16, KvType::i8}) {
+            for (const size_t head_dim : {256, 512}) {
+                for (const size_t n_rows : {1, 8}) {
+                    for (const size_t n_keys : {64, 512, 4096, 32768}) {
+                        const std::string name = std::string(variant->name) + "/" +
+                                                 kTypeNames[static_cast<size_t>(type)] + "/d" +
+                                                 std::to_string(head_dim) +
+                                                 (n_rows == 1 ? "_decode" : "_prefill") + "_keys" +
+                                                 std::to_string(n_keys);
+                        benchmark::RegisterBenchmark(name.c_str(), run_one, variant, type, head_dim,
+                                                     n_rows, n_keys);
+                    }
+                }
+            }
+        }
+    }
+}
+
+}  // namespace
+}  // namespace gemlet
+
+int main(int argc, char** argv) {
+    benchmark::Initialize(&argc, argv);
+    gemlet::register_all();
+    benchmark::RunSpecifiedBenchmarks();
+    benchmark::Shutdown();
+    return 0;
+}
