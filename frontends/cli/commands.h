@@ -10,6 +10,7 @@ namespace gemlet {
 struct Failure {
     Status status;
     std::string file;
+    int exit_code = 1;  // 2: wrong usage; 130: ended by Ctrl-C
 
     Failure() = default;
     Failure(Status what, std::string where = {}) : status(what), file(std::move(where)) {}

@@ -20,6 +20,7 @@ constexpr std::array kCommands = {
     Command{"inspect", gemlet::inspect_command},
     Command{"logits", gemlet::logits_command},
     Command{"perplexity", gemlet::perplexity_command},
+    Command{"run", gemlet::run_command},
     Command{"tokenize", gemlet::tokenize_command},
     Command{"detokenize", gemlet::detokenize_command},
     Command{"render", gemlet::render_command},
@@ -52,8 +53,8 @@ int main(int argc, char** argv) {
         });
         if (caught.ok()) return 0;
         if (failure.ok()) failure = gemlet::Failure(caught);
-        print_failure(failure);
-        return 1;
+        if (failure.status.code() != gemlet::StatusCode::cancelled) print_failure(failure);
+        return failure.exit_code;
     }
     return 2;
 }

@@ -73,13 +73,26 @@ void add_conversation(CLI::App& app, Options& o) {
     CLI::App* run = app.add_subcommand("run", "Answer one prompt");
     add_engine(*run, o);
     add_sampling(*run, o);
-    run->add_option("-p,--prompt", o.prompt, "the prompt; - reads it from standard input");
-    run->add_flag("--raw", o.raw,
-                  "no chat format: special strings in the prompt count as specials");
-    run->add_flag("--json", o.json, "print the result as one JSON object");
+    run->add_option("-p,--prompt", o.prompt,
+                    "the prompt; - (or none, in a pipe) reads it from standard input");
+    CLI::Option* raw = run->add_flag(
+        "--raw", o.raw,
+        "no chat format: special strings in the prompt count as specials, the answer is raw too");
+    for (const char* name : {"--system", "--think", "--show-thoughts", "--tools"}) {
+        raw->excludes(name);
+    }
+    run->add_flag("--json", o.json,
+                  "print one JSON object: the answer, token counts, timings and the seed");
+    run->footer(
+        "The answer goes to standard output, thoughts to standard error. Each tool call is a line\n"
+        "of its own after the answer: {\"name\": .., \"arguments\": {..}}. Ctrl-C ends the "
+        "answer;\n"
+        "what has come is kept and the exit code is 130.");
     CLI::App* chat = app.add_subcommand("chat", "Talk to the model");
     add_engine(*chat, o);
     add_sampling(*chat, o);
+    chat->footer(
+        "/help lists what can be typed besides messages. Ctrl-C ends an answer, Ctrl-D leaves.");
 }
 
 void add_measures(CLI::App& app, Options& o) {
@@ -116,7 +129,9 @@ void add_measures(CLI::App& app, Options& o) {
 void add_text_tools(CLI::App& app, Options& o) {
     const auto optional_text = [&o](CLI::App* command, const char* name, const char* help) {
         command->add_option(name, o.text, help);
-        command->add_flag("--jsonl", o.jsonl, "one JSON value per line in and out");
+        command->add_flag(
+            "--jsonl", o.jsonl,
+            "one JSON value per line in and out; {\"error\": ..} for a line that is none");
     };
     CLI::App* tokenize = app.add_subcommand("tokenize", "Text to token ids");
     add_model(*tokenize, o);
@@ -165,6 +180,9 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     for (const char* name : {"TEXT", "IDS", "FILE"}) {
         const CLI::Option* option = chosen->get_option_no_throw(name);
         if (option != nullptr && option->count() > 0) o.has_text = true;
+    }
+    if (const CLI::Option* prompt = chosen->get_option_no_throw("--prompt"); prompt != nullptr) {
+        o.has_prompt = prompt->count() > 0;
     }
     return parsed;
 }

@@ -26,6 +26,7 @@ struct Options {
 
     // run, chat
     std::string prompt;
+    bool has_prompt = false;
     std::string system;
     std::string tools_file;
     bool think = false;

@@ -52,6 +52,8 @@ class ResponseParser {
     ResponseDelta finish(StopCause cause);
     /// Everything so far; complete after finish().
     const ParsedResponse& response() const { return response_; }
+    /// True once the model has ended its turn in text: whatever follows is ignored.
+    bool done() const { return state_ == State::done; }
 
   private:
     enum class State : uint8_t { begin, echo, content, label, reasoning, tool, after_call, done };

@@ -1,0 +1,154 @@
+// Settings come from three places, the later the stronger: the family's, the model's files, the
+// command line.
+#include "frontends/cli/conversation.h"
+
+#include <optional>
+#include <random>
+
+#include "frontends/cli/interrupt.h"
+#include "frontends/cli/open_model.h"
+#include "frontends/cli/progress.h"
+#include "frontends/cli/streams.h"
+#include "frontends/cli/template_note.h"
+#include "frontends/text/chat/renderer.h"
+#include "frontends/text/chat/repair.h"
+
+namespace gemlet {
+namespace {
+
+Result<TextFiles> text_files_of(const Checkpoint& checkpoint) {
+    if (const GgufFile* file = checkpoint.gguf()) return TextFiles::of(*file, checkpoint.path());
+    return TextFiles::open(checkpoint.path());
+}
+
+Status override_sampling(const Options& options, SamplerOptions& sampling) {
+    if (options.temperature) sampling.temperature = *options.temperature;
+    if (options.top_p) sampling.top_p = *options.top_p;
+    if (options.top_k) sampling.top_k = *options.top_k;
+    if (options.min_p) sampling.min_p = *options.min_p;
+    if (options.repetition_penalty) sampling.repetition_penalty = *options.repetition_penalty;
+    sampling.seed = options.seed ? *options.seed : std::random_device()();
+    return check_sampler_options(sampling);
+}
+
+/// A list of tools, or an object with such a list as `tools`.
+Result<Json> read_tools(const std::string& path) {
+    const Result<std::string> text = read_file(path);
+    GEMLET_TRY(text);
+    const Result<Json> parsed = parse_json(*text, DuplicateKeys::last_wins);
+    if (!parsed) {
+        return Status(StatusCode::bad_argument, "not JSON (at byte)", path,
+                      parsed.error().number());
+    }
+    const Json* list = parsed->is_array() ? &*parsed : parsed->find("tools");
+    if (list == nullptr || !list->is_array()) {
+        return Status(StatusCode::bad_argument, "not a list of tools", path);
+    }
+    return chat::repair_tools(*list);
+}
+
+}  // namespace
+
+Conversation::Conversation(const Options& options, std::unique_ptr<Engine> engine,
+                           Tokenizer tokenizer)
+    : engine_(std::move(engine)),
+      tokenizer_(std::move(tokenizer)),
+      max_tokens_(options.max_tokens),
+      outlives_interrupts_(options.command == "chat") {}
+
+std::unique_ptr<Conversation> Conversation::open(const Options& options, Failure& failure) {
+    const auto fail = [&](const Status& status, const std::string& file) {
+        failure = Failure(status, file);
+        return nullptr;
+    };
+    // Small things first: a slip in the options should not cost the loading of a model.
+    Json tools;
+    if (!options.tools_file.empty()) {
+        Result<Json> read = read_tools(options.tools_file);
+        if (!read) return fail(read.error(), {});
+        tools = std::move(*read);
+    }
+    SamplerOptions sampling;
+    if (const Status status = override_sampling(options, sampling); !status.ok()) {
+        return fail(status, {});
+    }
+    std::unique_ptr<Engine> engine = open_engine(options, engine_options(options), failure);
+    if (engine == nullptr) return nullptr;
+    const Result<TextFiles> files = text_files_of(engine->checkpoint());
+    if (!files) return fail(files.error(), options.model);
+    Result<Tokenizer> tokenizer = files->tokenizer();
+    if (!tokenizer) return fail(tokenizer.error(), options.model);
+    const Result<chat::TemplateChoice> choice = files->chat_template();
+    if (!choice) return fail(choice.error(), options.model);
+    const Result<SamplerOptions> defaults = files->sampling();
+    if (!defaults) return fail(defaults.error(), options.model);
+    if (tokenizer->vocabulary_size() > engine->config().vocab_size) {
+        return fail({StatusCode::corrupt, "more tokens than the model has embeddings for",
+                     "tokenizer", static_cast<int64_t>(tokenizer->vocabulary_size())},
+                    options.model);
+    }
+    if (!options.raw) note_template(*choice);
+
+    std::unique_ptr<Conversation> made(
+        new Conversation(options, std::move(engine), std::move(*tokenizer)));
+    made->template_ = choice->kind;
+    made->tools_ = std::move(tools);
+    const uint64_t seed = sampling.seed;
+    made->sampling_ = *defaults;
+    (void)override_sampling(options, made->sampling_);  // checked above
+    made->sampling_.seed = seed;
+    Result<std::unique_ptr<Session>> session = Session::create(*made->engine_);
+    if (!session) return fail(session.error(), {});
+    made->session_ = std::move(*session);
+    made->generator_ = std::make_unique<Generator>(*made->session_, made->tokenizer_);
+    return made;
+}
+
+void Conversation::stop() { InterruptScope::flag() = true; }
+
+Result<Answer> Conversation::generate(GenerateRequest request, const DeltaSink& on_delta) {
+    std::optional<ProgressBar> bar(std::in_place, "reading the prompt", request.prompt.size());
+    request.sampling = sampling_;
+    request.max_tokens = max_tokens_;
+    request.on_prefill = [&](size_t done, size_t total) {
+        if (done < total) {
+            bar->update(request.prompt.size() - total + done);
+        } else {
+            bar.reset();
+        }
+    };
+    request.on_delta = on_delta;
+    const InterruptScope interrupt(outlives_interrupts_);
+    request.cancel = &InterruptScope::flag();
+    return generator_->run(request);
+}
+
+Result<Answer> Conversation::answer(const Json& messages, bool think, const DeltaSink& on_delta) {
+    const Result<Json> repaired = chat::repair_messages(messages);
+    GEMLET_TRY(repaired);
+    chat::RenderOptions rendering;
+    rendering.add_generation_prompt = true;
+    rendering.enable_thinking = think;
+    const Result<chat::Prompt> prompt =
+        chat::render_prompt(template_, *repaired, tools_, rendering);
+    GEMLET_TRY(prompt);
+    const std::vector<int32_t> ids = encode_prompt(tokenizer_, *prompt);
+    GenerateRequest request;
+    request.prompt = ids;
+    request.start = parse_start_of(*prompt);
+    return generate(std::move(request), on_delta);
+}
+
+Result<Answer> Conversation::continue_text(std::string_view text, const DeltaSink& on_delta) {
+    std::vector<int32_t> ids = tokenizer_.encode(text, true);
+    const Vocabulary& vocabulary = tokenizer_.vocabulary();
+    if (vocabulary.add_bos() && (ids.empty() || ids.front() != vocabulary.bos())) {
+        ids.insert(ids.begin(), vocabulary.bos());
+    }
+    GenerateRequest request;
+    request.prompt = ids;
+    request.raw = true;
+    return generate(std::move(request), on_delta);
+}
+
+}  // namespace gemlet

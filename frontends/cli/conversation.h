@@ -1,0 +1,51 @@
+// A model opened for talking: engine, session, vocabulary, chat format and settings together.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/engine/session.h"
+#include "core/json.h"
+#include "frontends/cli/commands.h"
+#include "frontends/cli/options.h"
+#include "frontends/text/generate.h"
+#include "frontends/text/text_files.h"
+
+namespace gemlet {
+
+class Conversation {
+  public:
+    /// Opens the model with the options of `run` and `chat`; on a fault returns null and fills
+    /// `failure`.
+    static std::unique_ptr<Conversation> open(const Options& options, Failure& failure);
+
+    using DeltaSink = std::function<void(const chat::ResponseDelta&)>;
+
+    /// Answers the messages. Ctrl-C ends the answer (a second one, in `run`, the program).
+    /// Errors: those of repair_messages, render_prompt and Generator::run.
+    Result<Answer> answer(const Json& messages, bool think, const DeltaSink& on_delta);
+    /// Continues a text in which special strings count; BOS is put before it where it is missing.
+    Result<Answer> continue_text(std::string_view text, const DeltaSink& on_delta);
+
+    /// Ends the running answer, from within `on_delta`.
+    static void stop();
+
+    uint64_t seed() const { return sampling_.seed; }
+
+  private:
+    Conversation(const Options& options, std::unique_ptr<Engine> engine, Tokenizer tokenizer);
+    Result<Answer> generate(GenerateRequest request, const DeltaSink& on_delta);
+
+    std::unique_ptr<Engine> engine_;
+    Tokenizer tokenizer_;
+    chat::TemplateKind template_ = chat::TemplateKind::e2b;
+    SamplerOptions sampling_;
+    size_t max_tokens_;
+    bool outlives_interrupts_;
+    Json tools_;
+    std::unique_ptr<Session> session_;
+    std::unique_ptr<Generator> generator_;
+};
+
+}  // namespace gemlet
