@@ -122,8 +122,14 @@ EngineFacts describe(const EngineParts& parts) {
     EngineFacts facts;
     facts.n_threads = parts.options.n_threads;
     facts.isa = best_isa(kernels);
-    facts.kernels = {kernels.matmul_row->name, kernels.matmul_block->name,
-                     kernels.matmul_float->name, kernels.attention->name, kernels.vector->name};
+    const auto variant = [](const char* family, Isa isa) {
+        return std::string(family) + "/" + isa_name(isa);
+    };
+    facts.kernels = {variant("matmul_row", kernels.matmul_row->isa),
+                     variant("matmul_block", kernels.matmul_block->isa),
+                     variant("matmul_float", kernels.matmul_float->isa),
+                     variant("attention", kernels.attention->isa),
+                     variant("vector", kernels.vector->isa)};
     facts.weight_bytes_per_token = parts.weights.bytes.always;
     facts.prefill_multiplications = config.prefill_multiplications();
     facts.decode_multiplications = config.decode_multiplications();

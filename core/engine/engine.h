@@ -49,7 +49,7 @@ struct MemoryReport {
 struct EngineFacts {
     size_t n_threads = 0;
     Isa isa = Isa::scalar;                 // best set in use
-    std::vector<std::string> kernels;      // "family: variant"
+    std::vector<std::string> kernels;      // "family/isa"
     uint64_t weight_bytes_per_token = 0;   // read for every decoded token, KV cache apart
     uint64_t prefill_multiplications = 0;  // per prompt row
     uint64_t decode_multiplications = 0;   // per decoded token
