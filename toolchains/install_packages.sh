@@ -10,6 +10,7 @@ build_packages=(
     nlohmann-json3-dev   # small JSON documents
     libsimdjson-dev      # tokenizer.json, 30 MB on the way of every start
     libcli11-dev         # command line
+    libedit-dev          # line editing in gemlet chat
 )
 test_packages=(
     libgtest-dev python3 clang-format-14 clang-tidy-14

@@ -20,6 +20,7 @@ constexpr std::array kCommands = {
     Command{"inspect", gemlet::inspect_command},
     Command{"logits", gemlet::logits_command},
     Command{"perplexity", gemlet::perplexity_command},
+    Command{"chat", gemlet::chat_command},
     Command{"run", gemlet::run_command},
     Command{"tokenize", gemlet::tokenize_command},
     Command{"detokenize", gemlet::detokenize_command},
