@@ -55,11 +55,16 @@ void Sampler::reset() noexcept {
     random_state_ = options_.seed;
 }
 
+/// The logit after penalties. A NaN (damaged weights) counts as the least likely, so that every two
+/// candidates can be compared.
 float Sampler::adjusted(size_t id, float logit) const noexcept {
-    if (!has_penalties_ || counts_[id] == 0) return logit;
-    logit = logit > 0 ? logit / options_.repetition_penalty : logit * options_.repetition_penalty;
-    return logit - options_.presence_penalty -
-           options_.frequency_penalty * static_cast<float>(counts_[id]);
+    if (has_penalties_ && counts_[id] != 0) {
+        logit =
+            logit > 0 ? logit / options_.repetition_penalty : logit * options_.repetition_penalty;
+        logit -= options_.presence_penalty +
+                 options_.frequency_penalty * static_cast<float>(counts_[id]);
+    }
+    return std::isnan(logit) ? -std::numeric_limits<float>::infinity() : logit;
 }
 
 /// Fills candidates_ with the best ones, best first; returns how many.
@@ -123,7 +128,10 @@ double Sampler::next_uniform() noexcept {
 int32_t Sampler::sample(std::span<const float> logits, std::span<const uint32_t> allowed) noexcept {
     size_t n = collect(logits, allowed);
     if (n == 0) return 0;
-    if (n == 1 || options_.temperature == 0) return candidates_[0].id;
+    // A best of minus infinity leaves no distribution to draw from.
+    if (n == 1 || options_.temperature == 0 || !std::isfinite(candidates_[0].logit)) {
+        return candidates_[0].id;
+    }
     n = cut_top_p(n);
     const double best = static_cast<double>(candidates_[0].logit);
     const double temperature = static_cast<double>(options_.temperature);
