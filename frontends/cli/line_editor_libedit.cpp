@@ -6,9 +6,8 @@
 #include <cerrno>
 #include <clocale>
 #include <cstdio>
-#include <cstdlib>
 #include <cwchar>
-#include <string_view>
+#include <string>
 
 #include "frontends/cli/interrupt.h"
 #include "frontends/cli/line_editor.h"
@@ -54,9 +53,7 @@ struct LineEditor::Parts {
 };
 
 LineEditor::LineEditor() {
-    const char* terminal = std::getenv("TERM");
-    const bool is_dumb = terminal == nullptr || std::string_view(terminal) == "dumb";
-    if (is_dumb || !input_is_terminal() || !output_is_terminal()) return;
+    if (!input_is_terminal() || !output_is_terminal()) return;
     std::setlocale(LC_CTYPE, "");  // what the terminal sends
     auto parts = std::make_unique<Parts>();
     parts->editor = el_init("gemlet", stdin, stdout, stderr);
