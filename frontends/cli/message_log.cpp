@@ -7,13 +7,15 @@
 #include "frontends/cli/streams.h"
 #include "frontends/text/chat/repair.h"
 #include "frontends/text/response_json.h"
+#include "frontends/text/tokenizer/detokenizer.h"
 
 namespace gemlet {
 namespace {
 
+// What was typed need not be UTF-8; what is saved must be.
 Json message_of(const char* role, const std::string& content) {
     Json message = Json::object();
-    message.set("role", Json::of(role)).set("content", Json::of(content));
+    message.set("role", Json::of(role)).set("content", Json::of(replace_broken_utf8(content)));
     return message;
 }
 
