@@ -136,6 +136,13 @@ Status TreeBuilder::take(JsonEvent& event) {
 
 }  // namespace
 
+Json::Json() = default;
+Json::~Json() = default;
+Json::Json(const Json& other) = default;
+Json::Json(Json&& other) noexcept = default;
+Json& Json::operator=(const Json& other) = default;
+Json& Json::operator=(Json&& other) noexcept = default;
+
 const Json* Json::find(std::string_view key) const {
     const auto at = std::find_if(members.begin(), members.end(),
                                  [&](const Member& member) { return member.first == key; });

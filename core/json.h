@@ -26,6 +26,14 @@ struct Json {
     std::vector<Json> items;      // array
     std::vector<Member> members;  // object, in document order, keys unique
 
+    // Defined where the type is complete: a pair of an incomplete type must not be looked into.
+    Json();
+    ~Json();
+    Json(const Json& other);
+    Json(Json&& other) noexcept;
+    Json& operator=(const Json& other);
+    Json& operator=(Json&& other) noexcept;
+
     bool is_null() const { return kind == Kind::null; }
     bool is_bool() const { return kind == Kind::boolean; }
     bool is_number() const { return kind == Kind::number; }

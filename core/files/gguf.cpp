@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cinttypes>
 #include <cstdio>
 #include <utility>
 
@@ -29,8 +30,8 @@ Status read_split_key(std::span<const GgufValue> values, std::string_view key, i
 // "-00002-of-00003.gguf"
 std::string part_suffix(int64_t part, int64_t n_parts) {
     std::array<char, 64> text{};
-    std::snprintf(text.data(), text.size(), "-%05lld-of-%05lld.gguf",
-                  static_cast<long long>(part + 1), static_cast<long long>(n_parts));
+    std::snprintf(text.data(), text.size(), "-%05" PRId64 "-of-%05" PRId64 ".gguf", part + 1,
+                  n_parts);
     return text.data();
 }
 

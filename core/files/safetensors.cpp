@@ -25,7 +25,9 @@ Status SafetensorsFiles::add_shards(const std::string& directory, const MappedFi
     const Result<ShardIndex> shards = parse_shard_index(as_text(index.bytes()), index.path());
     GEMLET_TRY(shards);
     for (const std::string& name : shards->files) {
-        GEMLET_TRY(add_file(directory + "/" + name));
+        std::string path = directory;
+        path.append("/").append(name);
+        GEMLET_TRY(add_file(path));
     }
     GEMLET_TRY(sort_by_name(tensors_));
     for (const auto& [name, file_index] : shards->tensors) {

@@ -24,8 +24,8 @@ void put_entry(uint32_t entry, unsigned bits, size_t n, const int8_t* levels, ui
                int8_t* codes) {
     const uint32_t mask = (1U << bits) - 1;
     for (size_t j = 0; j < n; ++j) {
-        const int level = levels[(entry >> (bits * j)) & mask];
-        codes[j] = static_cast<int8_t>(((signs >> j) & 1) != 0 ? -level : level);
+        const int8_t level = levels[(entry >> (bits * j)) & mask];
+        codes[j] = ((signs >> j) & 1) != 0 ? static_cast<int8_t>(-level) : level;
     }
 }
 

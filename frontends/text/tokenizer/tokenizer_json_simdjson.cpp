@@ -66,7 +66,7 @@ error_code read_merges(od::value value, TokenizerJson& out) {
     GEMLET_TRY_JSON(value.get_array().get(list));
     for (auto item : list) {
         od::value merge;
-        GEMLET_TRY_JSON(std::move(item).get(merge));
+        GEMLET_TRY_JSON(item.get(merge));
         GEMLET_TRY_JSON(read_merge(merge, out));
     }
     return SUCCESS;
