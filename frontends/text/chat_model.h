@@ -1,0 +1,45 @@
+// A model opened for talking: engine, vocabulary, chat format and sampling settings together, and
+// the way from messages to its token ids. For doors that are no command line.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/engine/engine.h"
+#include "core/engine/sampler.h"
+#include "core/json.h"
+#include "core/status.h"
+#include "frontends/text/chat/parser.h"
+#include "frontends/text/chat/renderer.h"
+#include "frontends/text/chat/template_kind.h"
+#include "frontends/text/tokenizer/tokenizer.h"
+
+namespace gemlet {
+
+/// Does not change after open_chat_model; shared by sessions.
+struct ChatModel {
+    std::unique_ptr<Engine> engine;
+    Tokenizer tokenizer;
+    chat::TemplateChoice chat_template;
+    SamplerOptions sampling;  // the model's own
+};
+
+/// Opens a Hugging Face directory or a GGUF file.
+/// Errors: any; `fault_file` receives the path of the file the error is about, or nothing.
+Result<ChatModel> open_chat_model(const std::string& path, const EngineOptions& options,
+                                  std::string& fault_file);
+
+/// A prompt ready for a Generator.
+struct ChatPrompt {
+    std::vector<int32_t> ids;
+    chat::ParseStart start = chat::ParseStart::content;
+};
+
+/// Repairs and renders messages and encodes them. `tools` is an array or null.
+/// Errors: those of repair_messages and render_prompt; `unsupported` for messages with media.
+Result<ChatPrompt> make_chat_prompt(const ChatModel& model, const Json& messages, const Json& tools,
+                                    const chat::RenderOptions& options);
+
+}  // namespace gemlet
