@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Cuts the reference results that the tests need out of the large reference data.
+
+usage: make_goldens.py SHARED OUT     (SHARED holds data/fixtures and data/fixtures-qat)
+
+Writes OUT/<model>/goldens.safetensors for every model, and copies of a few small models beside
+them, so that the tests have something to run on without the large data:
+  e2b-tiny/q4_0.gguf, moe-26b-tiny/q4_0.gguf, e2b-quant-tiny/q4_k_m.gguf: copied as they are
+  qat/checkpoint: the text half of the QAT mobile checkpoint
+Logits of long prompts are thinned: to every eighth row and the last 16; quantised models to the
+last 8, QAT mobile to the last 16.
+"""
+import json
+import shutil
+import struct
+import sys
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+VERSION = "1"
+COPIES = ["e2b-tiny/q4_0.gguf", "moe-26b-tiny/q4_0.gguf", "e2b-quant-tiny/q4_k_m.gguf"]
+MODELS = ["e2b-tiny", "e4b-tiny", "dense-31b-tiny", "moe-26b-tiny", "unified-12b-tiny",
+          "e2b-quant-tiny"]
+QUANT_LONG_ROWS = 8
+QAT_LONG_ROWS = 16
+
+
+def write(path, arrays, source):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {k: np.ascontiguousarray(v) for k, v in arrays.items()}
+    save_file(arrays, path, {"generator": "make_goldens.py " + VERSION, "source": source})
+
+
+def long_rows(n):
+    return np.array([i for i in range(n) if i % 8 == 0 or i >= n - 16], np.int32)
+
+
+def model_goldens(folder):
+    text = np.load(folder / "text.npz")
+    out = {k: text[k].astype(np.int32) for k in ("short_ids", "long_ids", "greedy_prompt")}
+    n = len(out["long_ids"])
+    if (folder / "model-bf16.gguf").exists():
+        rows = long_rows(n)
+        out["bf16.short_logits"] = text["short_logits"]
+        out["bf16.long_rows"] = rows
+        out["bf16.long_logits"] = text["long_logits"][rows]
+        out["bf16.greedy_ids"] = text["greedy_ids"].astype(np.int32)
+        out["bf16.greedy_margin"] = text["greedy_margin"]
+    if (folder / "quant.npz").exists():
+        quant = np.load(folder / "quant.npz")
+        for key in quant.files:
+            if not key.endswith("_short_logits"):
+                continue
+            name = key[: -len("_short_logits")]
+            for what in ("short_logits", "greedy_ids", "greedy_margin"):
+                out[f"{name}.{what}"] = quant[f"{name}_{what}"]
+            # quant.npz holds the last 16 rows.
+            out[f"{name}.long_logits"] = quant[f"{name}_long_logits"][-QUANT_LONG_ROWS:]
+            out[f"{name}.long_rows"] = np.arange(n - QUANT_LONG_ROWS, n, dtype=np.int32)
+    return out
+
+
+def read_raw(path):
+    """Header and data of a safetensors file: BF16 is nothing numpy knows."""
+    blob = path.read_bytes()
+    (size,) = struct.unpack("<Q", blob[:8])
+    return json.loads(blob[8 : 8 + size]), blob[8 + size :]
+
+
+def cut_checkpoint(source, target):
+    header, data = read_raw(source / "model.safetensors")
+    kept, chunks, at = {}, [], 0
+    for name, entry in header.items():
+        if name == "__metadata__" or not name.startswith(("lm_head", "model.language_model")):
+            continue
+        begin, end = entry["data_offsets"]
+        kept[name] = {**entry, "data_offsets": [at, at + end - begin]}
+        chunks.append(data[begin:end])
+        at += end - begin
+    text = json.dumps(kept, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "model.safetensors").write_bytes(
+        struct.pack("<Q", len(text)) + text + b"".join(chunks))
+    shutil.copyfile(source / "config.json", target / "config.json")
+
+
+def float_arrays(path, wanted):
+    header, data = read_raw(path)
+    kinds = {"F32": np.float32, "I8": np.int8}
+    out = {}
+    for name, entry in header.items():
+        if name == "__metadata__" or not wanted(name):
+            continue
+        begin, end = entry["data_offsets"]
+        out[name] = np.frombuffer(data[begin:end], kinds[entry["dtype"]]).reshape(entry["shape"])
+    return out
+
+
+def main():
+    shared, out = Path(sys.argv[1]), Path(sys.argv[2])
+    fixtures = shared / "data" / "fixtures"
+    for model in MODELS:
+        write(out / model / "goldens.safetensors", model_goldens(fixtures / model),
+              "fixtures/" + model)
+    for name in COPIES:
+        shutil.copyfile(fixtures / name, out / name)
+    nano = np.load(shared / "data" / "nano" / "eval" / "numeric_reference.npz")
+    write(out / "nano" / "goldens.safetensors",
+          {"text_ids": nano["text_ids"], "last_logits": nano["text_logits_last"],
+           "top5_ids": nano["text_top5_ids"], "top5_logits": nano["text_top5_logits"]}, "nano")
+    qat = shared / "data" / "fixtures-qat"
+    cut_checkpoint(qat / "checkpoint", out / "qat" / "checkpoint")
+    shutil.copyfile(qat / "goldens.json", out / "qat" / "goldens.json")
+    write(out / "qat" / "goldens.safetensors",
+          {name: rows[-QAT_LONG_ROWS:] if len(rows) > 2 * QAT_LONG_ROWS else rows
+           for name, rows in float_arrays(qat / "text_goldens.safetensors",
+                                          lambda name: ".logits" in name).items()}, "qat")
+    write(out / "qat" / "trace.safetensors",
+          float_arrays(qat / "trace_4.safetensors",
+                       lambda name: name.endswith((".x", ".y_codes")) or name == "lm_head.y"),
+          "qat")
+
+
+if __name__ == "__main__":
+    main()
