@@ -92,21 +92,34 @@ inline __m128i reduce_group(const __m512i* part) {
     return _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
 }
 
+// The first n of four floats. A copy of known size, because a short copy that is read back as one
+// register stalls until the store has left the store buffer.
+inline __m128 load_four(const void* from, size_t n) {
+    if (n == kGroup) return _mm_loadu_ps(static_cast<const float*>(from));
+    float values[kGroup] = {};
+    memcpy(values, from, n * sizeof(float));
+    return _mm_loadu_ps(values);
+}
+
+inline void store_four(float* to, __m128 v, size_t n) {
+    if (n == kGroup) return _mm_storeu_ps(to, v);
+    float values[kGroup];
+    _mm_storeu_ps(values, v);
+    memcpy(to, values, n * sizeof(float));
+}
+
 // Exactly y = acc * (scale * weight_scale), then the output quantiser; n weight rows are valid.
 inline void store_outputs(const MatmulRowArgs& args, __m128 acc, size_t row, size_t column,
                           size_t n) {
-    float values[kGroup] = {};
-    memcpy(values, args.weight_scale + column * sizeof(float), n * sizeof(float));
-    const __m128 scale = _mm_mul_ps(_mm_set1_ps(args.x.scale[row]), _mm_loadu_ps(values));
-    __m128 y = _mm_mul_ps(acc, scale);
+    const __m128 weight_scale = load_four(args.weight_scale + column * sizeof(float), n);
+    __m128 y = _mm_mul_ps(acc, _mm_mul_ps(_mm_set1_ps(args.x.scale[row]), weight_scale));
     if (args.output_scale > 0.0F) {
         const __m128 step = _mm_set1_ps(args.output_scale);
         y = _mm_round_ps(_mm_div_ps(y, step), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
         y = _mm_min_ps(_mm_max_ps(y, _mm_set1_ps(-128.0F)), _mm_set1_ps(127.0F));
         y = _mm_mul_ps(y, step);
     }
-    _mm_storeu_ps(values, y);
-    memcpy(args.out + row * args.out_stride + column, values, n * sizeof(float));
+    store_four(args.out + row * args.out_stride + column, y, n);
 }
 
 // fields carry code + zero: takes zero * sum(activations) away.
@@ -138,6 +151,18 @@ inline void finish_limbs(const MatmulRowArgs& args, const Sums& sums, size_t row
 
 // ---- Few rows ----
 
+// Rows are short (768 bytes for 1536 int4 columns) and kGroup of them are read side by side, a
+// pattern the hardware does not foresee. So the next groups are asked for here, line after line in
+// the order of addresses (asking row by row, as they will be read, gave a third of the speed).
+constexpr size_t kPrefetchBytes = 4096;
+
+// Packed weight rows of a group.
+struct Group {
+    const uint8_t* rows[kGroup];
+    size_t row_bytes;
+    size_t ahead_bytes;  // distance of the prefetches, a whole number of groups
+};
+
 // Activations of some rows (or limbs).
 struct Rows {
     const int8_t* codes;
@@ -153,10 +178,13 @@ template <WeightType kType, size_t kMr, size_t kChains>
 inline __attribute__((always_inline)) void add_chunk(const __m512i* raw, const Rows& x, size_t byte,
                                                      __m512i (&sums)[kMr][kGroup][kChains]) {
     constexpr size_t kStreams = Traits<kType>::kStreams;
+#pragma GCC unroll 8
     for (size_t r = 0; r < kGroup; ++r) {
         __m512i fields[kStreams];
         unpack<kType>(raw[r], fields);
+#pragma GCC unroll 8
         for (size_t i = 0; i < kMr; ++i) {
+#pragma GCC unroll 8
             for (size_t s = 0; s < kStreams; ++s) {
                 __m512i& sum = sums[i][r][s % kChains];
                 sum = _mm512_dpbusd_epi32(sum, fields[s], _mm512_loadu_si512(x.at(i, s, byte)));
@@ -167,29 +195,42 @@ inline __attribute__((always_inline)) void add_chunk(const __m512i* raw, const R
 
 // Multiplies kMr activation rows with a group of weight rows.
 template <WeightType kType, size_t kMr>
-void dot_group(const uint8_t* const* weights, size_t weight_bytes, const Rows& x, Sums& out) {
+void dot_group(const Group& weights, const Rows& x, Sums& out) {
     constexpr size_t kChains = kMr == 1 ? Traits<kType>::kStreams : 1;
     __m512i sums[kMr][kGroup][kChains];
+#pragma GCC unroll 8
     for (auto& row : sums) {
+#pragma GCC unroll 8
         for (auto& chains : row) {
+#pragma GCC unroll 8
             for (__m512i& sum : chains) sum = _mm512_setzero_si512();
         }
     }
     __m512i raw[kGroup];
     size_t byte = 0;
-    for (; byte + kChunk <= weight_bytes; byte += kChunk) {
-        for (size_t r = 0; r < kGroup; ++r) raw[r] = _mm512_loadu_si512(weights[r] + byte);
-        add_chunk<kType>(raw, x, byte, sums);
-    }
-    if (byte < weight_bytes) {
+    for (; byte + kChunk <= weights.row_bytes; byte += kChunk) {
+        const auto* ahead =
+            reinterpret_cast<const char*>(weights.rows[0] + weights.ahead_bytes + byte * kGroup);
+#pragma GCC unroll 8
         for (size_t r = 0; r < kGroup; ++r) {
-            raw[r] = load_part(weights[r] + byte, weight_bytes - byte);
+            _mm_prefetch(ahead + r * kChunk, _MM_HINT_T0);
+            raw[r] = _mm512_loadu_si512(weights.rows[r] + byte);
         }
         add_chunk<kType>(raw, x, byte, sums);
     }
+    if (byte < weights.row_bytes) {
+#pragma GCC unroll 8
+        for (size_t r = 0; r < kGroup; ++r) {
+            raw[r] = load_part(weights.rows[r] + byte, weights.row_bytes - byte);
+        }
+        add_chunk<kType>(raw, x, byte, sums);
+    }
+#pragma GCC unroll 8
     for (size_t i = 0; i < kMr; ++i) {
+#pragma GCC unroll 8
         for (size_t r = 0; r < kGroup; ++r) {
             __m512i sum = sums[i][r][0];
+#pragma GCC unroll 8
             for (size_t c = 1; c < kChains; ++c) sum = _mm512_add_epi32(sum, sums[i][r][c]);
             out.part[i][r] = sum;
         }
@@ -197,38 +238,41 @@ void dot_group(const uint8_t* const* weights, size_t weight_bytes, const Rows& x
 }
 
 // Rows beyond the range stand for the last one: computed, never stored.
-inline void group_pointers(const MatmulRowArgs& args, size_t column, const uint8_t** weights) {
+inline void point_group(const MatmulRowArgs& args, size_t column, Group& group) {
+#pragma GCC unroll 8
     for (size_t r = 0; r < kGroup; ++r) {
         const size_t n = column + r < args.n_end ? column + r : args.n_end - 1;
-        weights[r] = args.weights + n * args.weight_stride_bytes;
+        group.rows[r] = args.weights + n * args.weight_stride_bytes;
     }
 }
 
 template <WeightType kType>
 void run_few(const MatmulRowArgs& args) {
     constexpr size_t kStreams = Traits<kType>::kStreams;
-    const size_t weight_bytes = (args.k + kStreams - 1) / kStreams;
+    const size_t group_bytes = kGroup * args.weight_stride_bytes;
+    Group weights = {};
+    weights.row_bytes = (args.k + kStreams - 1) / kStreams;
+    weights.ahead_bytes = (kPrefetchBytes + group_bytes - 1) / group_bytes * group_bytes;
     const size_t limb_bytes = kStreams * args.x.stream_bytes;
     const size_t n_rows = args.x.n_limbs == kFixedPointLimbs ? 1 : kFewRows;
-    const uint8_t* weights[kGroup];
     Sums sums;
     for (size_t column = args.n_begin; column < args.n_end; column += kGroup) {
         const size_t left = args.n_end - column;
         const size_t n = left < kGroup ? left : kGroup;
-        group_pointers(args, column, weights);
+        point_group(args, column, weights);
         for (size_t row = 0; row < args.m; row += n_rows) {
             const Rows x = {args.x.codes + row * args.x.n_limbs * limb_bytes, limb_bytes,
                             args.x.stream_bytes};
             if (args.x.n_limbs == kFixedPointLimbs) {
-                dot_group<kType, kFixedPointLimbs>(weights, weight_bytes, x, sums);
+                dot_group<kType, kFixedPointLimbs>(weights, x, sums);
                 finish_limbs<kType>(args, sums, row, column, n);
                 continue;
             }
             const size_t m = args.m - row < kFewRows ? args.m - row : kFewRows;
-            if (m == 1) dot_group<kType, 1>(weights, weight_bytes, x, sums);
-            if (m == 2) dot_group<kType, 2>(weights, weight_bytes, x, sums);
-            if (m == 3) dot_group<kType, 3>(weights, weight_bytes, x, sums);
-            if (m == 4) dot_group<kType, 4>(weights, weight_bytes, x, sums);
+            if (m == 1) dot_group<kType, 1>(weights, x, sums);
+            if (m == 2) dot_group<kType, 2>(weights, x, sums);
+            if (m == 3) dot_group<kType, 3>(weights, x, sums);
+            if (m == 4) dot_group<kType, 4>(weights, x, sums);
             for (size_t i = 0; i < m; ++i) {
                 finish_row<kType>(args, reduce_group(sums.part[i]), row + i, column, n);
             }
@@ -256,6 +300,7 @@ void unpack_tile(const MatmulRowArgs& args, size_t column, size_t n_rows, size_t
         for (size_t at = 0; at < n_bytes; at += kChunk) {
             __m512i fields[Traits<kType>::kStreams];
             unpack<kType>(load_part(from + at, n_bytes - at), fields);
+#pragma GCC unroll 8
             for (size_t s = 0; s < Traits<kType>::kStreams; ++s) {
                 _mm512_store_si512(&tile.fields[r][s][at], fields[s]);
             }
@@ -268,25 +313,33 @@ template <WeightType kType, size_t kMr>
 void dot_tile(const Tile<kType>& tile, size_t r, const Rows& x, size_t byte, size_t n_bytes,
               Sums& out) {
     __m512i sums[kMr][kGroup];
+#pragma GCC unroll 8
     for (auto& row : sums) {
+#pragma GCC unroll 8
         for (__m512i& sum : row) sum = _mm512_setzero_si512();
     }
+#pragma GCC unroll 8
     for (size_t s = 0; s < Traits<kType>::kStreams; ++s) {
         const int8_t* codes = x.at(0, s, byte);
         for (size_t at = 0; at < n_bytes; at += kChunk) {
             __m512i fields[kGroup];
+#pragma GCC unroll 8
             for (size_t j = 0; j < kGroup; ++j) {
                 fields[j] = _mm512_load_si512(&tile.fields[r + j][s][at]);
             }
+#pragma GCC unroll 8
             for (size_t i = 0; i < kMr; ++i) {
                 const __m512i v = _mm512_loadu_si512(codes + i * x.row_bytes + at);
+#pragma GCC unroll 8
                 for (size_t j = 0; j < kGroup; ++j) {
                     sums[i][j] = _mm512_dpbusd_epi32(sums[i][j], fields[j], v);
                 }
             }
         }
     }
+#pragma GCC unroll 8
     for (size_t i = 0; i < kMr; ++i) {
+#pragma GCC unroll 8
         for (size_t j = 0; j < kGroup; ++j) out.part[i][j] = sums[i][j];
     }
 }
@@ -303,17 +356,12 @@ template <WeightType kType>
 inline void finish_block(const MatmulRowArgs& args, const Block& block, __m128i acc, size_t row,
                          size_t column, size_t n) {
     float* out = args.out + row * args.out_stride + column;
-    int32_t sums[kGroup] = {};
-    if (!block.first) {
-        memcpy(sums, out, n * sizeof(float));
-        acc = _mm_add_epi32(acc, _mm_loadu_si128(reinterpret_cast<const __m128i*>(sums)));
-    }
+    if (!block.first) acc = _mm_add_epi32(acc, _mm_castps_si128(load_four(out, n)));
     if (block.last) {
         finish_row<kType>(args, acc, row, column, n);
         return;
     }
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(sums), acc);
-    memcpy(out, sums, n * sizeof(float));
+    store_four(out, _mm_castsi128_ps(acc), n);
 }
 
 // kMr activation rows from `row` on times the n_rows weight rows of the tile.
@@ -326,6 +374,7 @@ void multiply_tile(const MatmulRowArgs& args, const Tile<kType>& tile, const Blo
     for (size_t r = 0; r < n_rows; r += kGroup) {
         dot_tile<kType, kMr>(tile, r, x, block.byte, block.n_bytes, sums);
         const size_t n = n_rows - r < kGroup ? n_rows - r : kGroup;
+#pragma GCC unroll 8
         for (size_t i = 0; i < kMr; ++i) {
             finish_block<kType>(args, block, reduce_group(sums.part[i]), row + i, column + r, n);
         }

@@ -57,6 +57,7 @@ inline void store_streams(const __m256i* bytes, int8_t* to, size_t stream_bytes)
         split(even[0], even[1], streams[0], streams[2]);
         split(odd[0], odd[1], streams[1], streams[3]);
     }
+#pragma GCC unroll 8
     for (size_t s = 0; s < kStreams; ++s) {
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + s * stream_bytes), streams[s]);
     }
@@ -121,14 +122,18 @@ void pack_row(const PackRowArgs& args, size_t row) {
             from = rest;
         }
         __m256i bytes[kLimbs][kStreams];
+#pragma GCC unroll 8
         for (size_t s = 0; s < kStreams; ++s) {
             __m256i digits[kLimbs][4];
+#pragma GCC unroll 8
             for (size_t i = 0; i < 4; ++i) {
                 __m256i v = quantise_8(from + s * kChunk + i * 8, q);
+#pragma GCC unroll 8
                 for (size_t limb = 0; limb < kLimbs; ++limb) {
                     digits[limb][i] = kLimbs == 1 ? v : next_limb(v);
                 }
             }
+#pragma GCC unroll 8
             for (size_t limb = 0; limb < kLimbs; ++limb) {
                 bytes[limb][s] = to_bytes(digits[limb]);
                 const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes[limb][s]);
@@ -136,11 +141,13 @@ void pack_row(const PackRowArgs& args, size_t row) {
                     _mm256_add_epi32(sums[limb], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
             }
         }
+#pragma GCC unroll 8
         for (size_t limb = 0; limb < kLimbs; ++limb) {
             store_streams<kStreams>(bytes[limb], codes + limb * limb_bytes + byte,
                                     args.out.stream_bytes);
         }
     }
+#pragma GCC unroll 8
     for (size_t limb = 0; limb < kLimbs; ++limb) {
         args.out.sums[row * kLimbs + limb] = reduce(sums[limb]);
     }
