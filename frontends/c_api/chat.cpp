@@ -10,7 +10,6 @@ using gemlet::AnswerEnd;
 using gemlet::ChatPrompt;
 using gemlet::DuplicateKeys;
 using gemlet::GenerateRequest;
-using gemlet::Generator;
 using gemlet::Json;
 using gemlet::Result;
 using gemlet::Status;

@@ -84,7 +84,7 @@ gemlet_status hand_out(const T* from, size_t n, T* to, size_t capacity, size_t* 
 
 }  // namespace
 
-const char* gemlet_version(void) { return GEMLET_VERSION_TEXT; }
+const char* gemlet_version() { return GEMLET_VERSION_TEXT; }
 
 const char* gemlet_status_text(gemlet_status status) {
     switch (status) {

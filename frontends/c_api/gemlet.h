@@ -9,6 +9,9 @@
 #ifndef GEMLET_H
 #define GEMLET_H
 
+// For clang-tidy: this is C.
+// NOLINTBEGIN(modernize-deprecated-headers,modernize-redundant-void-arg,modernize-use-using)
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -257,5 +260,7 @@ GEMLET_API gemlet_status gemlet_session_truncate(gemlet_session* session, size_t
 #ifdef __cplusplus
 }
 #endif
+
+// NOLINTEND(modernize-deprecated-headers,modernize-redundant-void-arg,modernize-use-using)
 
 #endif
