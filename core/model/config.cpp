@@ -71,6 +71,9 @@ Status finish_config(ModelConfig& config) {
     GEMLET_TRY(check_size("hidden_size", config.d_model, 16, kMaxWidth));
     GEMLET_TRY(check_size("num_attention_heads", config.n_heads, 1, 1024));
     GEMLET_TRY(check_size("vocab_size", config.vocab_size, 1, kMaxVocab));
+    // A row of the per-layer table stands for pictures and sounds.
+    GEMLET_TRY(
+        check_size("pad_token_id", static_cast<size_t>(config.pad_id), 0, config.vocab_size - 1));
     GEMLET_TRY(check_size("hidden_size_per_layer_input", config.ple_width, 0, 4096));
     GEMLET_TRY(check_size("sliding_window", config.window, 1, kMaxContext));
     GEMLET_TRY(check_size("max_position_embeddings", config.context_length, 1, kMaxContext));

@@ -46,9 +46,11 @@ class Reader {
         if (!value->is_string()) return fault<std::string>(key, "not a string");
         return value->text;
     }
-    const Json* object(const char* key) const {
+    /// Null when missing.
+    const Json* object(const char* key) {
         const Json* value = object_.find(key);
-        return value != nullptr && value->is_object() ? value : nullptr;
+        if (value == nullptr || value->is_null()) return nullptr;
+        return value->is_object() ? value : fault<const Json*>(key, "not an object");
     }
     Status status() const { return status_; }
 
@@ -92,6 +94,7 @@ Status read_overrides(const Json& overrides, ModelConfig& config) {
         if (error != std::errc() || end != key.data() + key.size() || index >= config.n_layers) {
             return {StatusCode::corrupt, "per_layer_config names no layer of the model", key};
         }
+        if (!member.second.is_object()) return {StatusCode::corrupt, "not an object", key};
         Reader entry(member.second);
         LayerConfig& layer = config.layers[index];
         layer.head_dim = entry.size("head_dim", layer.head_dim);
@@ -125,22 +128,36 @@ Status read_geometry(const Json& text, ModelConfig& config) {
     return has_overrides ? read_overrides(*overrides, config) : Status();
 }
 
+/// Whole heads turn under "default", a part of each under "proportional": with a fraction of one
+/// they are the same.
+Status check_rope_type(Reader& in, bool fraction_is_one) {
+    const std::string type = in.text("rope_type");
+    if (type.empty() || type == "proportional" || (type == "default" && fraction_is_one)) return {};
+    return {StatusCode::unsupported, "unknown kind of position embedding", "rope_type"};
+}
+
 Status read_rope(const Json& text, ModelConfig& config) {
-    const Json* rope = text.find("rope_parameters");
-    if (rope == nullptr || rope->is_null()) return {};
-    const Json* local = rope->find("sliding_attention");
-    const Json* global = rope->find("full_attention");
-    if (local != nullptr && local->is_object()) {
-        Reader in(*local);
-        config.rope_theta_local = in.real("rope_theta", config.rope_theta_local);
-        GEMLET_TRY(in.status());
+    Reader in(text);
+    const Json* rope = in.object("rope_parameters");
+    GEMLET_TRY(in.status());
+    if (rope == nullptr) return {};
+    Reader kinds(*rope);
+    const Json* local = kinds.object("sliding_attention");
+    const Json* global = kinds.object("full_attention");
+    GEMLET_TRY(kinds.status());
+    if (local != nullptr) {
+        Reader entry(*local);
+        config.rope_theta_local = entry.real("rope_theta", config.rope_theta_local);
+        GEMLET_TRY(check_rope_type(entry, true));
+        GEMLET_TRY(entry.status());
     }
-    if (global != nullptr && global->is_object()) {
-        Reader in(*global);
-        config.rope_theta_global = in.real("rope_theta", config.rope_theta_global);
-        config.rope_fraction_global = in.real("partial_rotary_factor", 1.0F);
-        config.rope_factor_global = in.real("factor", 1.0F);
-        GEMLET_TRY(in.status());
+    if (global != nullptr) {
+        Reader entry(*global);
+        config.rope_theta_global = entry.real("rope_theta", config.rope_theta_global);
+        config.rope_fraction_global = entry.real("partial_rotary_factor", 1.0F);
+        config.rope_factor_global = entry.real("factor", 1.0F);
+        GEMLET_TRY(check_rope_type(entry, config.rope_fraction_global == 1.0F));
+        GEMLET_TRY(entry.status());
     }
     return {};
 }
@@ -178,6 +195,10 @@ Status read_sizes(const Json& text, bool is_unified, ModelConfig& config) {
     }
     if (bidirectional == "all") {
         return {StatusCode::unsupported, "embedding models are not supported",
+                "use_bidirectional_attention"};
+    }
+    if (!bidirectional.empty() && bidirectional != "vision") {
+        return {StatusCode::unsupported, "unknown kind of attention",
                 "use_bidirectional_attention"};
     }
     if (config.n_layers == 0 || config.n_layers > 1024 || n_shared >= config.n_layers) {
