@@ -101,7 +101,7 @@ Result<std::unique_ptr<EngineParts>> prepare(const std::string& path, const Engi
     parts->options = options;
     const ModelConfig& config = parts->checkpoint.config();
     GEMLET_TRY(fill_options(config, parts->options));
-    Result<TextWeights> weights = bind_text_weights(parts->checkpoint, config);
+    Result<TextWeights> weights = bind_text_weights(parts->checkpoint, config, fault_file);
     GEMLET_TRY(weights);
     parts->weights = std::move(*weights);
     parts->rotary = make_rotary_tables(config);

@@ -35,6 +35,11 @@ bool has_shape(const TensorView& tensor, std::initializer_list<size_t> shape) {
 
 }  // namespace
 
+void Binder::fault(const TensorView& tensor, StatusCode code, const char* text, int64_t number) {
+    if (status_.ok()) fault_file_ = checkpoint_.path_of(tensor);
+    fail({code, text, tensor.name, number});
+}
+
 const TensorView* Binder::require(const std::string& name) {
     const TensorView* tensor = checkpoint_.find(name);
     if (tensor == nullptr) {
@@ -46,16 +51,16 @@ const TensorView* Binder::require(const std::string& name) {
 
 Matrix Binder::plain(const TensorView& tensor, size_t n_rows, size_t n_cols) {
     if (tensor.raw != RawType::weight) {
-        fail({StatusCode::corrupt, "tensor does not hold weights of a known type", tensor.name});
+        fault(tensor, StatusCode::corrupt, "tensor does not hold weights of a known type");
         return {};
     }
     const WeightTypeInfo& info = weight_type_info(tensor.type);
     if (n_cols % info.block_weights != 0) {
-        fail({StatusCode::corrupt, "row is not a whole number of blocks", tensor.name});
+        fault(tensor, StatusCode::corrupt, "row is not a whole number of blocks");
         return {};
     }
     if (tensor.type == WeightType::nvfp4) {
-        fail({StatusCode::unsupported, "NVFP4 weights are not supported", tensor.name});
+        fault(tensor, StatusCode::unsupported, "NVFP4 weights are not supported");
         return {};
     }
     Matrix matrix;
@@ -72,14 +77,14 @@ const uint8_t* Binder::scales(const std::string& name, size_t n, bool check_all)
     if (tensor == nullptr) return nullptr;
     if (tensor->raw != RawType::weight || tensor->type != WeightType::f32 ||
         tensor->n_elements() != n) {
-        fail({StatusCode::corrupt, "expected one F32 scale per row or block", tensor->name});
+        fault(*tensor, StatusCode::corrupt, "expected one F32 scale per row or block");
         return nullptr;
     }
     for (size_t i = 0; check_all && i < n; ++i) {
         const float scale = load_f32(tensor->bytes.data() + i * sizeof(float));
         if (!std::isfinite(scale) || scale <= 0) {
-            fail({StatusCode::corrupt, "scale is not a positive finite number", tensor->name,
-                  static_cast<int64_t>(i)});
+            fault(*tensor, StatusCode::corrupt, "scale is not a positive finite number",
+                  static_cast<int64_t>(i));
             return nullptr;
         }
     }
@@ -87,9 +92,10 @@ const uint8_t* Binder::scales(const std::string& name, size_t n, bool check_all)
 }
 
 float Binder::activation_scale(const std::string& name) {
+    if (require(name) == nullptr) return 0;
     const float scale = scalar(name, 0);
-    if (!std::isfinite(scale) || scale < 0) {
-        fail({StatusCode::corrupt, "activation scale is negative or not finite", name});
+    if (scale < 0) {
+        fault(*checkpoint_.find(name), StatusCode::corrupt, "activation scale is negative");
         return 0;
     }
     if (scale == 0) ++weights_.n_uncalibrated;
@@ -125,7 +131,7 @@ Matrix Binder::row_integers(const TensorView& tensor, const std::string& module,
         matrix.type = WeightType::i2r;
         bits = 2;
     } else {
-        fail({StatusCode::corrupt, "shape is not what the architecture asks for", tensor.name});
+        fault(tensor, StatusCode::corrupt, "shape is not what the architecture asks for");
         return {};
     }
     check_declared_bits(module, bits);
@@ -140,8 +146,8 @@ Matrix Binder::linear(const std::string& module, size_t n_rows, size_t n_cols) {
     Matrix matrix;
     if (tensor->raw != RawType::weight) {
         if (!checkpoint_.config().is_qat) {
-            fail({StatusCode::unsupported, "integer weights in a checkpoint that declares none",
-                  tensor->name});
+            fault(*tensor, StatusCode::unsupported,
+                  "integer weights in a checkpoint that declares none");
             return {};
         }
         matrix = row_integers(*tensor, module, n_rows, n_cols);
@@ -152,7 +158,7 @@ Matrix Binder::linear(const std::string& module, size_t n_rows, size_t n_cols) {
     } else if (has_shape(*tensor, {n_rows, n_cols})) {
         matrix = plain(*tensor, n_rows, n_cols);
     } else {
-        fail({StatusCode::corrupt, "shape is not what the architecture asks for", tensor->name});
+        fault(*tensor, StatusCode::corrupt, "shape is not what the architecture asks for");
     }
     count_always(matrix.bytes());
     return matrix;
@@ -162,7 +168,7 @@ Matrix Binder::stack(const std::string& name, size_t n_experts, size_t n_rows, s
     const TensorView* tensor = require(name);
     if (tensor == nullptr) return {};
     if (!has_shape(*tensor, {n_experts, n_rows, n_cols})) {
-        fail({StatusCode::corrupt, "shape is not what the architecture asks for", tensor->name});
+        fault(*tensor, StatusCode::corrupt, "shape is not what the architecture asks for");
         return {};
     }
     const Matrix matrix = plain(*tensor, n_experts * n_rows, n_cols);
@@ -178,8 +184,8 @@ const float* Binder::vector(const std::string& name, size_t n) {
     const bool is_float =
         tensor->raw == RawType::weight && !weight_type_info(tensor->type).is_block;
     if (!is_float || significant_dims(*tensor) > 1 || tensor->n_elements() != n) {
-        fail({StatusCode::corrupt, "expected a vector of floats of the architecture's size",
-              tensor->name});
+        fault(*tensor, StatusCode::corrupt,
+              "expected a vector of floats of the architecture's size");
         return nullptr;
     }
     weights_.vectors.push_back(std::make_unique<float[]>(n));
@@ -187,8 +193,7 @@ const float* Binder::vector(const std::string& name, size_t n) {
     dequantize_row(tensor->type, tensor->bytes.data(), n, out);
     for (size_t i = 0; i < n; ++i) {
         if (!std::isfinite(out[i])) {
-            fail({StatusCode::corrupt, "weight is not finite", tensor->name,
-                  static_cast<int64_t>(i)});
+            fault(*tensor, StatusCode::corrupt, "weight is not finite", static_cast<int64_t>(i));
             return nullptr;
         }
     }
@@ -202,6 +207,15 @@ float Binder::scalar(const std::string& name, float missing) {
     return value != nullptr ? *value : missing;
 }
 
+float Binder::positive_scalar(const std::string& name, float missing) {
+    const float value = scalar(name, missing);
+    if (has(name) && status_.ok() && value <= 0) {
+        fault(*checkpoint_.find(name), StatusCode::corrupt, "scale is not positive");
+        return missing;
+    }
+    return value;
+}
+
 EmbeddingTable Binder::table(const std::string& module, size_t n_rows, size_t n_cols,
                              float factor) {
     EmbeddingTable table;
@@ -211,8 +225,7 @@ EmbeddingTable Binder::table(const std::string& module, size_t n_rows, size_t n_
         const TensorView* tensor = require(module + ".weight");
         if (tensor == nullptr) return table;
         if (!has_shape(*tensor, {n_rows, n_cols})) {
-            fail(
-                {StatusCode::corrupt, "shape is not what the architecture asks for", tensor->name});
+            fault(*tensor, StatusCode::corrupt, "shape is not what the architecture asks for");
             return table;
         }
         table.rows = plain(*tensor, n_rows, n_cols);
@@ -223,7 +236,7 @@ EmbeddingTable Binder::table(const std::string& module, size_t n_rows, size_t n_
     if (scale == nullptr) return table;
     if (scale->n_dims != 2 || scale->shape[0] != n_rows || scale->shape[1] == 0 ||
         n_cols % scale->shape[1] != 0) {
-        fail({StatusCode::corrupt, "scales are not one per row and block", scale->name});
+        fault(*scale, StatusCode::corrupt, "scales are not one per row and block");
         return table;
     }
     table.n_blocks = scale->shape[1];

@@ -26,6 +26,8 @@ class Binder {
     const float* vector(const std::string& name, size_t n);
     /// A single number; `missing` when there is no such tensor.
     float scalar(const std::string& name, float missing);
+    /// The same for a scale: what is there must be above zero.
+    float positive_scalar(const std::string& name, float missing);
     /// An embedding table [n_rows, n_cols] with its scale per block, if it has one.
     EmbeddingTable table(const std::string& module, size_t n_rows, size_t n_cols, float factor);
 
@@ -36,8 +38,12 @@ class Binder {
         if (status_.ok()) status_ = status;
     }
     Status status() const { return status_; }
+    /// The file of the tensor at fault; empty when the tensor is missing.
+    const std::string& fault_file() const { return fault_file_; }
 
   private:
+    void fault(const TensorView& tensor, StatusCode code, const char* text,
+               int64_t number = Status::kNoNumber);
     const TensorView* require(const std::string& name);
     Matrix plain(const TensorView& tensor, size_t n_rows, size_t n_cols);
     Matrix row_integers(const TensorView& tensor, const std::string& module, size_t n_rows,
@@ -49,6 +55,7 @@ class Binder {
     const Checkpoint& checkpoint_;
     TextWeights& weights_;
     Status status_;
+    std::string fault_file_;
 };
 
 }  // namespace gemlet

@@ -34,6 +34,9 @@ class LayerBinder {
     float scalar(const char* name, float missing) {
         return binder_.scalar(layer_name(layer_, name), missing);
     }
+    float positive_scalar(const char* name, float missing) {
+        return binder_.positive_scalar(layer_name(layer_, name), missing);
+    }
     Matrix stack(const char* name, size_t n_experts, size_t n_rows, size_t n_cols) {
         return binder_.stack(layer_name(layer_, name), n_experts, n_rows, n_cols);
     }
@@ -101,24 +104,18 @@ void bind_experts(LayerBinder& in, const ModelConfig& config, LayerWeights& out)
 }
 
 /// Static scales of the int8 cache, by the rule for files that store 4-bit steps.
-Status bind_kv_scales(LayerBinder& in, const LayerConfig& shape, size_t layer,
-                      TextWeights& weights) {
-    LayerWeights& out = weights.layers[layer];
-    out.k_cache_scale = in.scalar("self_attn.k_cache_scale", 0);
-    out.v_cache_scale = in.scalar("self_attn.v_cache_scale", 0);
-    if (out.k_cache_scale < 0 || out.v_cache_scale < 0) {
-        return {StatusCode::corrupt, "KV cache scale is negative",
-                layer_name(layer, "self_attn.k_cache_scale")};
-    }
+void bind_kv_scales(LayerBinder& in, const LayerConfig& shape, LayerWeights& out,
+                    TextWeights& weights) {
+    out.k_cache_scale = in.positive_scalar("self_attn.k_cache_scale", 0);
+    out.v_cache_scale = in.positive_scalar("self_attn.v_cache_scale", 0);
     if (shape.is_global && out.v_cache_scale > kLargestInt8ValueScale) {
         out.k_cache_scale /= kFourBitStep;
         out.v_cache_scale /= kFourBitStep;
         weights.kv_scales_divided = true;
     }
-    return {};
 }
 
-Status bind_layer(Binder& binder, const ModelConfig& config, size_t layer, TextWeights& weights) {
+void bind_layer(Binder& binder, const ModelConfig& config, size_t layer, TextWeights& weights) {
     LayerBinder in(binder, layer);
     const LayerConfig& shape = config.layers[layer];
     LayerWeights& out = weights.layers[layer];
@@ -131,8 +128,7 @@ Status bind_layer(Binder& binder, const ModelConfig& config, size_t layer, TextW
         out.post_ple_norm = in.vector("post_per_layer_input_norm.weight", config.d_model);
     }
     out.layer_scalar = in.scalar("layer_scalar", 1.0F);
-    if (config.is_qat && shape.owns_kv) GEMLET_TRY(bind_kv_scales(in, shape, layer, weights));
-    return binder.status();
+    if (config.is_qat && shape.owns_kv) bind_kv_scales(in, shape, out, weights);
 }
 
 bool same_bytes(const uint8_t* a, const uint8_t* b, size_t n) {
@@ -168,20 +164,7 @@ void bind_head(Binder& binder, const ModelConfig& config, TextWeights& weights) 
     }
 }
 
-}  // namespace
-
-Matrix Matrix::rows(size_t first, size_t count) const {
-    Matrix part = *this;
-    part.data += first * row_stride_bytes;
-    part.n_rows = count;
-    if (row_scale != nullptr) part.row_scale += first * sizeof(float);
-    return part;
-}
-
-Result<TextWeights> bind_text_weights(const Checkpoint& checkpoint, const ModelConfig& config) {
-    TextWeights weights;
-    weights.layers.resize(config.n_layers);
-    Binder binder(checkpoint, weights);
+void bind_model(Binder& binder, const ModelConfig& config, TextWeights& weights) {
     const size_t d = config.d_model;
     const size_t ple_cols = config.n_layers * config.ple_width;
     weights.embedding =
@@ -194,10 +177,30 @@ Result<TextWeights> bind_text_weights(const Checkpoint& checkpoint, const ModelC
         weights.ple_norm = binder.vector("per_layer_projection_norm.weight", config.ple_width);
     }
     for (size_t i = 0; i < config.n_layers; ++i) {
-        GEMLET_TRY(bind_layer(binder, config, i, weights));
+        bind_layer(binder, config, i, weights);
+        if (!binder.status().ok()) return;
     }
     weights.final_norm = binder.vector("norm.weight", d);
     bind_head(binder, config, weights);
+}
+
+}  // namespace
+
+Matrix Matrix::rows(size_t first, size_t count) const {
+    Matrix part = *this;
+    part.data += first * row_stride_bytes;
+    part.n_rows = count;
+    if (row_scale != nullptr) part.row_scale += first * sizeof(float);
+    return part;
+}
+
+Result<TextWeights> bind_text_weights(const Checkpoint& checkpoint, const ModelConfig& config,
+                                      std::string* fault_file) {
+    TextWeights weights;
+    weights.layers.resize(config.n_layers);
+    Binder binder(checkpoint, weights);
+    bind_model(binder, config, weights);
+    if (fault_file != nullptr && !binder.fault_file().empty()) *fault_file = binder.fault_file();
     GEMLET_TRY(binder.status());
     return weights;
 }

@@ -90,7 +90,9 @@ struct TextWeights {
     std::vector<std::unique_ptr<float[]>> vectors;  // what the float pointers point into
 };
 
-/// Binds every tensor the architecture needs. Errors: `not_found` or `corrupt` naming the tensor.
-Result<TextWeights> bind_text_weights(const Checkpoint& checkpoint, const ModelConfig& config);
+/// Binds every tensor the architecture needs. Errors: `not_found` or `corrupt` naming the tensor;
+/// `fault_file`, when given, then receives the path of the file the tensor lies in.
+Result<TextWeights> bind_text_weights(const Checkpoint& checkpoint, const ModelConfig& config,
+                                      std::string* fault_file = nullptr);
 
 }  // namespace gemlet

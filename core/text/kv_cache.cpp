@@ -98,10 +98,11 @@ void write_kv(const VectorVariant& vector, KvType type, const KvLayer& layer, si
     const size_t at =
         slot * layer.slot_stride_bytes + head * layer.head_dim * kv_element_bytes(type);
     const size_t scale_at = slot * layer.n_kv_heads + head;
+    const bool scaled = type == KvType::i8;
     write_one(vector, type, key, layer.head_dim, layer.k + at, layer.static_k_scale,
-              layer.k_scale + scale_at);
+              scaled ? layer.k_scale + scale_at : nullptr);
     write_one(vector, type, value, layer.head_dim, layer.v + at, layer.static_v_scale,
-              layer.v_scale + scale_at);
+              scaled ? layer.v_scale + scale_at : nullptr);
 }
 
 }  // namespace gemlet
