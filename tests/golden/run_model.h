@@ -3,12 +3,20 @@
 
 #include <cstdint>
 #include <memory>
+#include <ostream>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "core/engine/engine.h"
 #include "core/engine/session.h"
+
+namespace gemlet {
+
+/// How GoogleTest prints an instruction set.
+inline void PrintTo(Isa isa, std::ostream* out) { *out << isa_name(isa); }
+
+}  // namespace gemlet
 
 namespace gemlet::test {
 
