@@ -182,6 +182,23 @@ TEST(ResponseParser, survives_random_texts_and_cuts) {
     }
 }
 
+TEST(ResponseParser, calls_hold_json_that_every_reader_takes) {
+    const auto arguments = [](const std::string& text) {
+        const Parsed parsed = parse_whole("<|tool_call>call:f{" + text + "}<tool_call|>");
+        return parsed.calls.size() == 1 ? parsed.calls[0].arguments : parsed.content;
+    };
+    // Numbers up to the largest double keep their spelling, greater ones become text.
+    EXPECT_EQ(arguments("n:[1,2.5e8388608]"), R"({"n":[1,"2.5e8388608"]})");
+    EXPECT_EQ(arguments("n:1.7e308,m:-1.8e308"), R"({"n":1.7e308,"m":"-1.8e308"})");
+    EXPECT_EQ(arguments("n:1e-999"), R"({"n":1e-999})");
+    const std::string huge(400, '9');
+    EXPECT_EQ(arguments("n:" + huge), R"({"n":")" + huge + R"("})");
+    EXPECT_EQ(arguments("n:184467440737095516160"), R"({"n":184467440737095516160})");
+    // Keys that differ in broken bytes only are the same key once written.
+    EXPECT_EQ(arguments("\xFF:1,b:2,\xFE:3"), "{\"\xEF\xBF\xBD\":3,\"b\":2}");
+    EXPECT_EQ(arguments(std::string("a\0:\0", 4)), R"({"a\u0000":"\u0000"})");
+}
+
 TEST(ResponseParser, bounds_nesting_and_work) {
     std::string deep = "<|tool_call>call:f{a:";
     for (int i = 0; i < 10000; ++i) deep += "{a:";

@@ -9,6 +9,7 @@
 
 #include "core/json.h"
 #include "frontends/text/chat/specials.h"
+#include "frontends/text/tokenizer/detokenizer.h"
 
 namespace gemlet::chat {
 namespace {
@@ -54,7 +55,8 @@ bool is_json_number(std::string_view text, bool& is_integer) {
 
 Json scalar_of(std::string_view word) {
     bool is_integer = false;
-    if (is_json_number(word, is_integer)) {
+    // A number that no double holds would make the arguments unreadable; it stays text.
+    if (is_json_number(word, is_integer) && parse_json(word)) {
         Json number;  // only its spelling is written again
         number.kind = Json::Kind::number;
         number.is_integer = is_integer;
@@ -196,6 +198,7 @@ CallReader::Value CallReader::read_object() {
         skip_space();
         if (!key || at_end() || here() != ':') return std::nullopt;
         ++at_;
+        *key = replace_broken_utf8(*key);  // as it is written, so that repeats are found
         Value value = read_value();
         if (!value) return std::nullopt;
         const auto [place, is_new] = places.try_emplace(*key, object.members.size());

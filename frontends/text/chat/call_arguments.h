@@ -12,7 +12,8 @@
 namespace gemlet::chat {
 
 /// A call: its name and its arguments as compact JSON, members in the order written. A member
-/// written twice stands where it was first and has the last value.
+/// written twice stands where it was first and has the last value. A number beyond the range of
+/// double is a string, since readers of JSON refuse it.
 struct ToolCall {
     std::string name;
     std::string arguments;
