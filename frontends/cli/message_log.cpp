@@ -68,14 +68,15 @@ void MessageLog::drop_last() {
 
 const Json* MessageLog::open_call() const {
     size_t n_results = 0;
-    for (auto at = messages_.items.rbegin(); at != messages_.items.rend(); ++at) {
-        if (has_role(*at, "tool")) {
+    for (size_t i = messages_.items.size(); i > 0; --i) {
+        const Json& message = messages_.items[i - 1];
+        if (has_role(message, "tool")) {
             ++n_results;
             continue;
         }
-        const Json* calls = at->find("tool_calls");
-        const bool is_open = has_role(*at, "assistant") && calls != nullptr && calls->is_array() &&
-                             n_results < calls->items.size();
+        const Json* calls = message.find("tool_calls");
+        const bool is_open = has_role(message, "assistant") && calls != nullptr &&
+                             calls->is_array() && n_results < calls->items.size();
         return is_open ? &calls->items[n_results] : nullptr;
     }
     return nullptr;

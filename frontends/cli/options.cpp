@@ -36,7 +36,6 @@ void add_model(CLI::App& app, Options& o) {
 
 void add_engine(CLI::App& app, Options& o) {
     add_model(app, o);
-    app.add_option("--mmproj", o.mmproj, "GGUF file with the picture and sound towers");
     app.add_option("--threads", o.threads, "worker threads (default: one per physical core)")
         ->check(CLI::Range(1, 1024));
     app.add_option("--isa", o.isa, "use no instructions beyond this set")

@@ -14,7 +14,6 @@ struct Options {
     std::string model;
 
     // Every command that opens a model.
-    std::string mmproj;
     size_t threads = 0;
     std::string isa;
     uint64_t memory_bytes = 0;

@@ -44,7 +44,8 @@ Json messages_of(const Options& options, const std::string& prompt) {
 Json milliseconds(int64_t ns) {
     constexpr int64_t kNsPerUs = 1000;
     constexpr double kUsPerMs = 1000;
-    return Json::of_number(static_cast<double>(ns / kNsPerUs) / kUsPerMs);
+    const int64_t us = ns / kNsPerUs;  // more digits would say nothing
+    return Json::of_number(static_cast<double>(us) / kUsPerMs);
 }
 
 Json rate(double per_second) {
