@@ -2,11 +2,13 @@
 // model has made, or a message.
 #include <array>
 #include <cstdio>
+#include <optional>
 #include <string>
 
 #include "frontends/cli/answer_printer.h"
 #include "frontends/cli/commands.h"
 #include "frontends/cli/conversation.h"
+#include "frontends/cli/interrupt.h"
 #include "frontends/cli/line_editor.h"
 #include "frontends/cli/message_log.h"
 #include "frontends/cli/streams.h"
@@ -159,6 +161,9 @@ Failure chat_command(const Options& options) {
     const std::unique_ptr<Conversation> conversation = Conversation::open(options, failure);
     if (conversation == nullptr) return failure;
     Chat chat{options, *conversation, MessageLog(options.system), options.think};
+    // Ctrl-C just after an answer's end was meant for the answer: it must not end the program.
+    std::optional<InterruptScope> between_lines;
+    if (input_is_terminal()) between_lines.emplace(true);
     LineEditor editor;
     if (input_is_terminal()) say("Type a message, or /help. Ctrl-D leaves.");
     std::string message;

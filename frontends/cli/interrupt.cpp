@@ -2,7 +2,9 @@
 // global.
 #include "frontends/cli/interrupt.h"
 
-#include <csignal>
+#include <poll.h>
+
+#include <cerrno>
 
 namespace gemlet {
 namespace {
@@ -21,15 +23,28 @@ InterruptScope::InterruptScope(bool repeatable) {
     struct sigaction action = {};
     action.sa_handler = on_interrupt;
     action.sa_flags = repeatable ? 0 : static_cast<int>(SA_RESETHAND);
-    sigaction(SIGINT, &action, nullptr);
+    sigaction(SIGINT, &action, &previous_);
 }
 
-InterruptScope::~InterruptScope() {
-    struct sigaction action = {};
-    action.sa_handler = SIG_DFL;
-    sigaction(SIGINT, &action, nullptr);
-}
+InterruptScope::~InterruptScope() { sigaction(SIGINT, &previous_, nullptr); }
 
 std::atomic<bool>& InterruptScope::flag() { return g_interrupted; }
+
+// The signal is let in by the wait alone, so it cannot slip in between the look at the flag and the
+// wait. Other threads do not take it: the pool's block all signals.
+bool InterruptScope::wait_for_input(int fd) {
+    sigset_t interrupt;
+    sigset_t saved;
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &interrupt, &saved);
+    bool waiting = true;
+    while (waiting && !flag()) {
+        pollfd input = {fd, POLLIN, 0};
+        waiting = ppoll(&input, 1, nullptr, &saved) < 0 && errno == EINTR;
+    }
+    pthread_sigmask(SIG_SETMASK, &saved, nullptr);
+    return !flag();
+}
 
 }  // namespace gemlet

@@ -2,11 +2,12 @@
 #pragma once
 
 #include <atomic>
+#include <csignal>
 
 namespace gemlet {
 
 /// While it lives, Ctrl-C (SIGINT) sets the flag instead of ending the process, and interrupts a
-/// read in progress. At most one at a time.
+/// read in progress. Scopes nest: the end of one brings back what Ctrl-C did before.
 class InterruptScope {
   public:
     /// `repeatable`: a second Ctrl-C does the same again; otherwise it ends the process.
@@ -17,6 +18,13 @@ class InterruptScope {
 
     /// The flag; cleared at construction.
     static std::atomic<bool>& flag();
+
+    /// Waits until `fd` can be read. Returns false if the flag is set, also if that happened just
+    /// before the wait, where a read would go on waiting.
+    static bool wait_for_input(int fd);
+
+  private:
+    struct sigaction previous_ = {};
 };
 
 }  // namespace gemlet

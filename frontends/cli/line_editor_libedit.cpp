@@ -22,6 +22,7 @@ constexpr int kHistoryLines = 1000;
 int read_character(EditLine* /*editor*/, wchar_t* out) {
     std::mbstate_t state = {};
     for (;;) {
+        if (!InterruptScope::wait_for_input(STDIN_FILENO)) return -1;
         char c = 0;
         const ssize_t n = ::read(STDIN_FILENO, &c, 1);
         if (n == 0) return 0;
@@ -82,6 +83,9 @@ LineEnd LineEditor::read(const std::string& prompt, std::string& line) {
     if (parts_ == nullptr) return read_plain_line(prompt, line);
     parts_->prompt = prompt;
     const InterruptScope interrupt(true);
+    // Before the prompt is shown: el_gets itself does it after, and a Ctrl-D that is typed between
+    // is lost when the terminal's mode changes.
+    el_set(parts_->editor, EL_PREP_TERM, 1);
     int n = 0;
     const char* text = el_gets(parts_->editor, &n);
     if (InterruptScope::flag()) {

@@ -22,13 +22,13 @@ LineEnd read_plain_line(const std::string& prompt, std::string& line) {
         interrupt.emplace(true);
     }
     for (;;) {
-        char c = 0;
-        const ssize_t n = ::read(STDIN_FILENO, &c, 1);
-        if (n < 0 && errno == EINTR) {
-            if (!interrupt || !InterruptScope::flag()) continue;
+        if (interrupt && !InterruptScope::wait_for_input(STDIN_FILENO)) {
             std::fputs("\n", stdout);
             return LineEnd::interrupted;
         }
+        char c = 0;
+        const ssize_t n = ::read(STDIN_FILENO, &c, 1);
+        if (n < 0 && errno == EINTR) continue;
         if (n <= 0) return line.empty() ? LineEnd::end_of_input : LineEnd::line;
         if (c == '\n') return LineEnd::line;
         line += c;

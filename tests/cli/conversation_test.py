@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import termios
+import threading
 import unittest
 
 from program import DATA, NANO, PROGRAM, call, main, read_jsonl
@@ -116,15 +117,23 @@ class Run(unittest.TestCase):
 
 
 class Interruption(unittest.TestCase):
-    def start(self, *arguments, **pipes):
-        return subprocess.Popen([PROGRAM, *map(str, arguments)], stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, **pipes)
+    def start(self, *arguments, terminal=None, **options):
+        """Starts the program on pipes or on a terminal; it is killed if it outlives its time."""
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        if terminal is not None:
+            streams = dict.fromkeys(("stdin", "stdout", "stderr"), terminal)
+        process = subprocess.Popen([PROGRAM, *map(str, arguments)], **streams, **options)
+        # Ends every read and wait, also the one that leaving a `with` block makes.
+        watchdog = threading.Timer(60, process.kill)
+        watchdog.start()
+        self.addCleanup(watchdog.cancel)
+        return process
 
     def test_control_c_ends_an_answer(self):
         with self.start("run", NANO, "--temperature", 0, "--raw", "-p", ENDLESS) as process:
             first = process.stdout.read(1)
             process.send_signal(signal.SIGINT)
-            rest, errors = process.communicate(timeout=60)
+            rest, errors = process.communicate(timeout=50)
             self.assertEqual((process.returncode, errors), (130, b""))
             (first + rest).decode("utf-8")
 
@@ -137,30 +146,33 @@ class Interruption(unittest.TestCase):
             self.assertTrue(process.stdout.read(1))
             process.send_signal(signal.SIGINT)
             self.assertEqual(process.stderr.readline(), b"(stopped)\n")
-            _, errors = process.communicate(b"/think\n/exit\n", timeout=60)
+            _, errors = process.communicate(b"/think\n/exit\n", timeout=50)
             self.assertEqual((process.returncode, errors), (0, b"(thinking is on)\n"))
 
     def test_a_terminal_gives_up_a_line_at_control_c(self):
         for terminal in ("xterm", "dumb"):
             person, program = pty.openpty()
-            with subprocess.Popen([PROGRAM, "chat", str(NANO), "--temperature", "0"], stdin=program,
-                                  stdout=program, stderr=program, start_new_session=True,
-                                  preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-                                  env={**os.environ, "TERM": terminal}) as process:
+            with self.start("chat", NANO, "--temperature", 0, terminal=program,
+                            start_new_session=True,
+                            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+                            env={**os.environ, "TERM": terminal}) as process:
                 os.close(program)
                 self.read_until(person, b"> ")
                 os.write(person, b"never sent\x03")
-                self.read_until(person, b"> ")
+                self.read_until(person, b"\n> ")
+                for _ in range(20):  # at once, wherever the program is on its way to the prompt
+                    os.write(person, b"\x03")
+                    self.read_until(person, b"\n> ")
                 os.write(person, REVERSE.encode() + b"\r")
                 self.read_until(person, REVERSED.encode() + b"\r\n> ")
                 os.write(person, b"\x04")
-                self.assertEqual(process.wait(timeout=60), 0)
+                self.assertEqual(process.wait(timeout=50), 0)
             os.close(person)
 
     def read_until(self, terminal, text):
         seen = b""
         while text not in seen:
-            ready, _, _ = select.select([terminal], [], [], 60)
+            ready, _, _ = select.select([terminal], [], [], 30)
             self.assertTrue(ready, seen)
             seen += os.read(terminal, 4096)
 
@@ -169,7 +181,7 @@ class Interruption(unittest.TestCase):
             process.stdout.read(1)
             process.stdout.close()
             self.assertEqual(process.stderr.read(), b"")
-            self.assertEqual(process.wait(timeout=60), 0)
+            self.assertEqual(process.wait(timeout=50), 0)
 
 
 class Chat(unittest.TestCase):

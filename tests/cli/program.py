@@ -11,7 +11,7 @@ NANO = SOURCE / "examples/data/gemma-4-nano"
 DATA = SOURCE / "tests/data/cli"
 
 
-def call(*arguments, stdin="", timeout=120):
+def call(*arguments, stdin="", timeout=60):
     """Runs the program to its end; returns it with text output."""
     return subprocess.run([PROGRAM, *map(str, arguments)], input=stdin, capture_output=True,
                           encoding="utf-8", timeout=timeout, check=False)
