@@ -10,16 +10,9 @@
 #include "frontends/cli/progress.h"
 #include "frontends/cli/streams.h"
 #include "frontends/cli/template_note.h"
-#include "frontends/text/chat/renderer.h"
-#include "frontends/text/chat/repair.h"
 
 namespace gemlet {
 namespace {
-
-Result<TextFiles> text_files_of(const Checkpoint& checkpoint) {
-    if (const GgufFile* file = checkpoint.gguf()) return TextFiles::of(*file, checkpoint.path());
-    return TextFiles::open(checkpoint.path());
-}
 
 Status override_sampling(const Options& options, SamplerOptions& sampling) {
     if (options.temperature) sampling.temperature = *options.temperature;
@@ -44,15 +37,14 @@ Result<Json> read_tools(const std::string& path) {
     if (list == nullptr || !list->is_array()) {
         return Status(StatusCode::bad_argument, "not a list of tools", path);
     }
-    return chat::repair_tools(*list);
+    return Json(*list);
 }
 
 }  // namespace
 
-Conversation::Conversation(const Options& options, std::unique_ptr<Engine> engine,
-                           Tokenizer tokenizer)
-    : engine_(std::move(engine)),
-      tokenizer_(std::move(tokenizer)),
+Conversation::Conversation(const Options& options, ChatModel model)
+    : model_(std::move(model)),
+      sampling_(model_.sampling),
       max_tokens_(options.max_tokens),
       outlives_interrupts_(options.command == "chat") {}
 
@@ -72,35 +64,18 @@ std::unique_ptr<Conversation> Conversation::open(const Options& options, Failure
     if (const Status status = override_sampling(options, sampling); !status.ok()) {
         return fail(status, {});
     }
-    std::unique_ptr<Engine> engine = open_engine(options, engine_options(options), failure);
-    if (engine == nullptr) return nullptr;
-    const Result<TextFiles> files = text_files_of(engine->checkpoint());
-    if (!files) return fail(files.error(), options.model);
-    Result<Tokenizer> tokenizer = files->tokenizer();
-    if (!tokenizer) return fail(tokenizer.error(), options.model);
-    const Result<chat::TemplateChoice> choice = files->chat_template();
-    if (!choice) return fail(choice.error(), options.model);
-    const Result<SamplerOptions> defaults = files->sampling();
-    if (!defaults) return fail(defaults.error(), options.model);
-    if (tokenizer->vocabulary_size() > engine->config().vocab_size) {
-        return fail({StatusCode::corrupt, "more tokens than the model has embeddings for",
-                     "tokenizer", static_cast<int64_t>(tokenizer->vocabulary_size())},
-                    options.model);
-    }
-    if (!options.raw) note_template(*choice);
+    std::string fault_file;
+    Result<ChatModel> model = open_chat_model(options.model, engine_options(options), fault_file);
+    if (!model) return fail(model.error(), fault_file);
+    if (!options.raw) note_template(model->chat_template);
 
-    std::unique_ptr<Conversation> made(
-        new Conversation(options, std::move(engine), std::move(*tokenizer)));
-    made->template_ = choice->kind;
+    std::unique_ptr<Conversation> made(new Conversation(options, std::move(*model)));
     made->tools_ = std::move(tools);
-    const uint64_t seed = sampling.seed;
-    made->sampling_ = *defaults;
     (void)override_sampling(options, made->sampling_);  // checked above
-    made->sampling_.seed = seed;
-    Result<std::unique_ptr<Session>> session = Session::create(*made->engine_);
+    Result<std::unique_ptr<Session>> session = Session::create(*made->model_.engine);
     if (!session) return fail(session.error(), {});
     made->session_ = std::move(*session);
-    made->generator_ = std::make_unique<Generator>(*made->session_, made->tokenizer_);
+    made->generator_ = std::make_unique<Generator>(*made->session_, made->model_.tokenizer);
     return made;
 }
 
@@ -124,24 +99,20 @@ Result<Answer> Conversation::generate(GenerateRequest request, const DeltaSink& 
 }
 
 Result<Answer> Conversation::answer(const Json& messages, bool think, const DeltaSink& on_delta) {
-    const Result<Json> repaired = chat::repair_messages(messages);
-    GEMLET_TRY(repaired);
     chat::RenderOptions rendering;
     rendering.add_generation_prompt = true;
     rendering.enable_thinking = think;
-    const Result<chat::Prompt> prompt =
-        chat::render_prompt(template_, *repaired, tools_, rendering);
+    const Result<ChatPrompt> prompt = make_chat_prompt(model_, messages, tools_, rendering);
     GEMLET_TRY(prompt);
-    const std::vector<int32_t> ids = encode_prompt(tokenizer_, *prompt);
     GenerateRequest request;
-    request.prompt = ids;
-    request.start = parse_start_of(*prompt);
+    request.prompt = prompt->ids;
+    request.start = prompt->start;
     return generate(std::move(request), on_delta);
 }
 
 Result<Answer> Conversation::continue_text(std::string_view text, const DeltaSink& on_delta) {
-    std::vector<int32_t> ids = tokenizer_.encode(text, true);
-    const Vocabulary& vocabulary = tokenizer_.vocabulary();
+    std::vector<int32_t> ids = model_.tokenizer.encode(text, true);
+    const Vocabulary& vocabulary = model_.tokenizer.vocabulary();
     if (vocabulary.add_bos() && (ids.empty() || ids.front() != vocabulary.bos())) {
         ids.insert(ids.begin(), vocabulary.bos());
     }

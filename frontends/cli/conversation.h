@@ -9,8 +9,8 @@
 #include "core/json.h"
 #include "frontends/cli/commands.h"
 #include "frontends/cli/options.h"
+#include "frontends/text/chat_model.h"
 #include "frontends/text/generate.h"
-#include "frontends/text/text_files.h"
 
 namespace gemlet {
 
@@ -23,7 +23,7 @@ class Conversation {
     using DeltaSink = std::function<void(const chat::ResponseDelta&)>;
 
     /// Answers the messages. Ctrl-C ends the answer (a second one, in `run`, the program).
-    /// Errors: those of repair_messages, render_prompt and Generator::run.
+    /// Errors: those of make_chat_prompt and Generator::run.
     Result<Answer> answer(const Json& messages, bool think, const DeltaSink& on_delta);
     /// Continues a text in which special strings count; BOS is put before it where it is missing.
     Result<Answer> continue_text(std::string_view text, const DeltaSink& on_delta);
@@ -34,16 +34,14 @@ class Conversation {
     uint64_t seed() const { return sampling_.seed; }
 
   private:
-    Conversation(const Options& options, std::unique_ptr<Engine> engine, Tokenizer tokenizer);
+    Conversation(const Options& options, ChatModel model);
     Result<Answer> generate(GenerateRequest request, const DeltaSink& on_delta);
 
-    std::unique_ptr<Engine> engine_;
-    Tokenizer tokenizer_;
-    chat::TemplateKind template_ = chat::TemplateKind::e2b;
+    ChatModel model_;
     SamplerOptions sampling_;
     size_t max_tokens_;
     bool outlives_interrupts_;
-    Json tools_;
+    Json tools_;  // null: none
     std::unique_ptr<Session> session_;
     std::unique_ptr<Generator> generator_;
 };
