@@ -1,5 +1,5 @@
 // Speed of matmul_row's variants on real layer shapes: multiply-adds per second, weight bytes per
-// second, and their shares of what a core of this machine can do (bench/kernels/ceilings.h).
+// second, and their shares of what a core of this machine can do (kernels/probe/probe.h).
 // Weights come from a set larger than the caches, one matrix after the other. Rates are those of
 // the fastest run, which a busy machine disturbs least; the library's own columns hold the average.
 // Every variant is compared with scalar before it is timed.
@@ -15,8 +15,8 @@
 #include <string>
 #include <vector>
 
-#include "bench/kernels/ceilings.h"
 #include "kernels/matmul_row/matmul_row.h"
+#include "kernels/probe/probe.h"
 
 namespace gemlet {
 namespace {
@@ -126,20 +126,30 @@ double best_rate(double amount, const Work& work) {
     return best;
 }
 
+/// The probe of the variant's instruction set, or the best one below it.
+const ProbeVariant& probe_of(Isa isa) {
+    for (const ProbeVariant* probe : probe_variants()) {
+        if (probe->isa <= isa) return *probe;
+    }
+    return *probe_variants().back();
+}
+
 Ceilings measure_ceilings(Isa isa) {
-    const Ceiling* ceiling = ceiling_of(isa);
-    if (ceiling == nullptr) return {};
-    const std::vector<uint8_t> bytes(kStreamedBytes, 1);
-    constexpr size_t kRounds = 200000;
+    constexpr size_t kSteps = 100000;
     constexpr size_t kReadBytes = size_t{2} << 20U;
+    constexpr size_t kAlign = 64;
+    const ProbeVariant& probe = probe_of(isa);
+    std::vector<uint8_t> memory(kStreamedBytes + kAlign, 1);
+    const size_t skew = reinterpret_cast<uintptr_t>(memory.data()) % kAlign;
+    const uint8_t* bytes = memory.data() + (kAlign - skew) % kAlign;
     Ceilings out;
     size_t at = 0;
     out.bytes_per_second = best_rate(static_cast<double>(kReadBytes), [&] {
         at = (at + kReadBytes) % kStreamedBytes;
-        return ceiling->read(bytes.data() + at, kReadBytes);
+        return probe.read(bytes + at, kReadBytes);
     });
-    out.ops_per_second = best_rate(static_cast<double>(kRounds * ceiling->dot_ops_per_round),
-                                   [&] { return ceiling->dot(kRounds); });
+    const auto multiplied = static_cast<double>(probe.multiply(kSteps));
+    out.ops_per_second = best_rate(multiplied, [&] { return probe.multiply(kSteps); });
     return out;
 }
 
