@@ -32,12 +32,54 @@ struct MatmulFloatArgs {
     float* scratch;
 };
 
+/// Rearranges inputs for run_packed: tiles of the variant's tile_rows rows, packed_tile_floats
+/// each. Shapes: x [m, k], x_stride in elements; out [ceil(m / tile_rows)] tiles. A last tile with
+/// fewer rows is filled up with zeros. Values are clamped to low .. high (-+infinity: not at all).
+struct PackFloatArgs {
+    const float* x;
+    size_t x_stride;
+    size_t m;
+    size_t k;
+    float low;
+    float high;
+    float* out;
+};
+
+/// The product for many rows: as MatmulFloatArgs, but x in packed tiles, m rows from the beginning
+/// of a tile on, and results clamped to low .. high. Worth it from about 16 rows; the weights of a
+/// call are packed once for all its rows. scratch: packed_scratch_floats floats, one per thread.
+struct PackedFloatArgs {
+    const uint8_t* weights;
+    size_t weight_stride_bytes;
+    WeightType type;
+    const float* x;
+    float* out;
+    size_t out_stride;
+    size_t m;
+    size_t n_begin;
+    size_t n_end;
+    size_t k;
+    float low;
+    float high;
+    float* scratch;
+};
+
 struct MatmulFloatVariant {
     const char* name;
     Isa isa;
     /// Pure; callers split n. No failure.
     void (*run)(const MatmulFloatArgs& args);
+    /// The same sums, bit for bit, from packed inputs. Pure; callers split tiles of rows and n.
+    size_t tile_rows;
+    size_t panel_columns;  // calls with a multiple of these columns waste nothing
+    void (*pack)(const PackFloatArgs& args);
+    void (*run_packed)(const PackedFloatArgs& args);
 };
+
+/// Floats of one packed tile of inputs with k columns.
+size_t packed_tile_floats(const MatmulFloatVariant& variant, size_t k);
+/// Floats of scratch that run_packed needs for k columns.
+size_t packed_scratch_floats(const MatmulFloatVariant& variant, size_t k);
 
 /// Variants built into this library, best first, scalar last.
 std::span<const MatmulFloatVariant* const> matmul_float_variants();

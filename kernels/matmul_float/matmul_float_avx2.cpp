@@ -5,11 +5,13 @@
 #include "kernels/vector/canonical_parts.h"
 #include "kernels/vector/dot_tile.h"
 #include "kernels/matmul_float/matmul_float_tiles.h"
+#include "kernels/matmul_float/matmul_float_panels.h"
 // clang-format on
 
 namespace gemlet {
 
 extern const MatmulFloatVariant matmul_float_avx2;
-const MatmulFloatVariant matmul_float_avx2 = {"avx2", Isa::avx2, run};
+const MatmulFloatVariant matmul_float_avx2 = {"avx2",        Isa::avx2,   run,       kPanelRows,
+                                              kPanelColumns, pack_inputs, run_packed};
 
 }  // namespace gemlet

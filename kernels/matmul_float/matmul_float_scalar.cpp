@@ -9,6 +9,9 @@
 #include "quant/formats/float16.h"
 
 namespace gemlet {
+
+extern const MatmulFloatVariant matmul_float_scalar;
+
 namespace {
 
 float weight_at(const MatmulFloatArgs& args, const uint8_t* row, size_t i) {
@@ -34,6 +37,11 @@ float dot(const MatmulFloatArgs& args, const float* x, const uint8_t* row) {
     return canonical_tree(lanes);
 }
 
+float clamp(float v, float low, float high) {
+    const float above = v > low ? v : low;
+    return above < high ? above : high;
+}
+
 void run(const MatmulFloatArgs& args) {
     const bool plain = args.type == WeightType::f32 || args.type == WeightType::f16 ||
                        args.type == WeightType::bf16;
@@ -51,9 +59,29 @@ void run(const MatmulFloatArgs& args) {
     }
 }
 
+// Here a tile is a row as it is.
+void pack(const PackFloatArgs& args) {
+    for (size_t m = 0; m < args.m; ++m) {
+        float* to = args.out + m * packed_tile_floats(matmul_float_scalar, args.k);
+        const float* from = args.x + m * args.x_stride;
+        for (size_t i = 0; i < args.k; ++i) to[i] = clamp(from[i], args.low, args.high);
+    }
+}
+
+void run_packed(const PackedFloatArgs& args) {
+    run({args.weights, args.weight_stride_bytes, args.type, args.x,
+         packed_tile_floats(matmul_float_scalar, args.k), args.out, args.out_stride, args.m,
+         args.n_begin, args.n_end, args.k, args.scratch});
+    for (size_t m = 0; m < args.m; ++m) {
+        float* out = args.out + m * args.out_stride;
+        for (size_t n = args.n_begin; n < args.n_end; ++n) {
+            out[n] = clamp(out[n], args.low, args.high);
+        }
+    }
+}
+
 }  // namespace
 
-extern const MatmulFloatVariant matmul_float_scalar;
-const MatmulFloatVariant matmul_float_scalar = {"scalar", Isa::scalar, run};
+const MatmulFloatVariant matmul_float_scalar = {"scalar", Isa::scalar, run, 1, 1, pack, run_packed};
 
 }  // namespace gemlet

@@ -205,6 +205,57 @@ TEST_P(MatmulFloatVariants, take_weights_at_odd_addresses) {
     expect_equal_rows(got, want);
 }
 
+/// The product from packed inputs, its columns in the calls cut at `cuts`, canaries elsewhere.
+std::vector<float> run_packed(const MatmulFloatVariant& variant, Problem& problem, float low,
+                              float high, std::span<const size_t> cuts) {
+    const size_t n_tiles = (problem.m + variant.tile_rows - 1) / variant.tile_rows;
+    GuardedBuffer<float> packed(n_tiles * packed_tile_floats(variant, problem.k));
+    GuardedBuffer<float> scratch(packed_scratch_floats(variant, problem.k));
+    variant.pack({problem.x.data(), problem.k, problem.m, problem.k, low, high, packed.data()});
+    std::vector<float> out = problem.fresh_out();
+    for (size_t i = 0; i + 1 < cuts.size(); ++i) {
+        variant.run_packed({problem.weights.data(), row_bytes(problem.type, problem.k),
+                            problem.type, packed.data(), out.data(), problem.n + kRowGap, problem.m,
+                            cuts[i], cuts[i + 1], problem.k, low, high, scratch.data()});
+    }
+    return out;
+}
+
+TEST_P(MatmulFloatVariants, give_the_same_bits_from_packed_inputs) {
+    GEMLET_SKIP_UNLESS_RUNS(GetParam());
+    const size_t shapes[][3] = {{1, 1, 1},     {1, 33, 15},   {5, 16, 16},  {6, 17, 17},
+                                {7, 31, 33},   {12, 32, 48},  {13, 33, 70}, {25, 100, 768},
+                                {40, 9, 4304}, {200, 20, 96}, {7, 40, 3072}};
+    for (const WeightType type :
+         {WeightType::f32, WeightType::f16, WeightType::bf16, WeightType::q8_0}) {
+        for (const auto& [m, n, k] : shapes) {
+            if (type == WeightType::q8_0 && k % 32 != 0) continue;
+            SCOPED_TRACE(std::string(weight_type_info(type).name) + " m " + std::to_string(m) +
+                         " n " + std::to_string(n) + " k " + std::to_string(k) + " seed 3");
+            Problem problem(type, m, n, k, 3);
+            std::vector<float> want = problem.fresh_out();
+            scalar().run(problem.args(want.data()));
+            const size_t cuts[] = {0, n / 3, n};
+            expect_equal_rows(run_packed(*GetParam().variant, problem, -INFINITY, INFINITY, cuts),
+                              want);
+        }
+    }
+}
+
+TEST_P(MatmulFloatVariants, clamp_packed_inputs_and_results) {
+    GEMLET_SKIP_UNLESS_RUNS(GetParam());
+    Problem problem(WeightType::bf16, 9, 19, 40, 4);
+    const size_t cuts[] = {0, problem.n};
+    const auto got = run_packed(*GetParam().variant, problem, -0.75F, 1.25F, cuts);
+    for (float& x : problem.x.span()) x = std::fmin(std::fmax(x, -0.75F), 1.25F);
+    std::vector<float> want = problem.fresh_out();
+    scalar().run(problem.args(want.data()));
+    for (size_t i = 0; i < want.size(); ++i) {
+        if (!test::is_canary(want[i])) want[i] = std::fmin(std::fmax(want[i], -0.75F), 1.25F);
+    }
+    expect_equal_rows(got, want);
+}
+
 TEST(MatmulFloatScalar, lies_within_the_bound_of_its_roundings) {
     for (const WeightType type :
          {WeightType::f32, WeightType::f16, WeightType::bf16, WeightType::q8_0}) {

@@ -1,0 +1,277 @@
+// The float matrix product of many rows, written once for all x86 instruction sets. Included after
+// matmul_float_tiles.h; everything has internal linkage.
+//
+// A tile of outputs is kept in registers, columns side by side in a register, and every step adds
+// one broadcast input times a register of weights, as BLAS does it: 8 loads for 12 multiply-adds
+// with AVX2 (6 x 16 outputs), 14 for 24 with AVX-512 (12 x 32). The canonical sums have 16 lanes
+// per output, lane = k mod 16; so the tile takes the lanes one after the other and joins finished
+// ones like a binary counter, in the order of the tree: lanes 0, 8, 4, 12, 2, 10 .. Both operands
+// are packed lane by lane (packed_sizes.h), weights widened to floats on the way. Joining costs 12
+// additions and stores per lane, a few per cent at k = 768, and bits do not differ from `run`.
+//
+// Blocks: as many lanes of a panel of weights as fit half of the first-level cache are used by all
+// tiles of a block of inputs, which stays in the second-level cache.
+//
+// Measured: see bench/kernels/matmul_float_bench.cpp and kernels/README.md.
+#pragma once
+
+#include "kernels/matmul_float/packed_sizes.h"
+
+namespace gemlet {
+namespace {
+
+constexpr size_t kPanelRows = kParts == 2 ? 6 : 12;
+constexpr size_t kPanelColumns = 2 * kPartLanes;
+constexpr size_t kTileFloats = kPanelRows * kPanelColumns;
+constexpr size_t kFirstLevelFloats = size_t{4} * 1024;
+constexpr size_t kSecondLevelFloats = size_t{96} * 1024;
+// Lanes in the order of the tree: the bits of their numbers, reversed.
+constexpr uint8_t kLaneOrder[kPackedLanes] = {0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15};
+
+inline void transpose_eight(__m256 (&r)[8]) {
+    __m256 a[8];
+    __m256 b[8];
+#pragma GCC unroll 4
+    for (size_t i = 0; i < 4; ++i) {
+        a[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+        a[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+    }
+#pragma GCC unroll 2
+    for (size_t i = 0; i < 8; i += 4) {
+        b[i] = _mm256_shuffle_ps(a[i], a[i + 2], 0x44);
+        b[i + 1] = _mm256_shuffle_ps(a[i], a[i + 2], 0xEE);
+        b[i + 2] = _mm256_shuffle_ps(a[i + 1], a[i + 3], 0x44);
+        b[i + 3] = _mm256_shuffle_ps(a[i + 1], a[i + 3], 0xEE);
+    }
+#pragma GCC unroll 4
+    for (size_t i = 0; i < 4; ++i) {
+        r[i] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x20);
+        r[i + 4] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x31);
+    }
+}
+
+template <WeightType kType>
+inline __m256 load_eight(const uint8_t* row, size_t at) {
+    if constexpr (kType == WeightType::f32) {
+        return _mm256_loadu_ps(reinterpret_cast<const float*>(row) + at);
+    } else {
+        const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(row + 2 * at));
+        if constexpr (kType == WeightType::f16) return _mm256_cvtph_ps(bits);
+        return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+    }
+}
+
+// The elements at .. at + 7 of a row of k, zeros behind its end.
+template <WeightType kType>
+inline __m256 load_eight_of(const uint8_t* row, size_t at, size_t k) {
+    constexpr size_t kBytes = kType == WeightType::f32 ? 4 : 2;
+    if (at + 8 <= k) return load_eight<kType>(row, at);
+    uint8_t bytes[8 * kBytes] = {};
+    if (at < k) memcpy(bytes, row + at * kBytes, (k - at) * kBytes);
+    return load_eight<kType>(bytes, 0);
+}
+
+inline size_t place_of_lane(size_t lane) {
+    return kLaneOrder[lane];  // reversing bits twice gives the number itself
+}
+
+// Packs eight rows as rows first .. first + 7 of an operand with n_rows rows. Steps go upwards, so
+// that what a store writes beyond its rows is overwritten by the next.
+template <WeightType kType>
+void pack_eight(const uint8_t* const* rows, size_t k, size_t n_rows, float* out, __m256 low,
+                __m256 high) {
+    const size_t stride = packed_lane_floats(k, n_rows);
+    for (size_t step = 0; step < packed_steps(k); ++step) {
+        for (size_t half = 0; half < kPackedLanes; half += 8) {
+            __m256 r[8];
+#pragma GCC unroll 8
+            for (size_t i = 0; i < 8; ++i) {
+                const __m256 v = load_eight_of<kType>(rows[i], step * kPackedLanes + half, k);
+                r[i] = _mm256_min_ps(_mm256_max_ps(v, low), high);
+            }
+            transpose_eight(r);
+#pragma GCC unroll 8
+            for (size_t i = 0; i < 8; ++i) {
+                _mm256_storeu_ps(out + place_of_lane(half + i) * stride + step * n_rows, r[i]);
+            }
+        }
+    }
+}
+
+void pack_inputs(const PackFloatArgs& args) {
+    const size_t tile_floats = kPackedLanes * packed_lane_floats(args.k, kPanelRows);
+    const __m256 low = _mm256_set1_ps(args.low);
+    const __m256 high = _mm256_set1_ps(args.high);
+    for (size_t m = 0; m < args.m; m += kPanelRows) {
+        float* out = args.out + m / kPanelRows * tile_floats;
+        // The last eight first: what they write beyond their rows belongs to those before them.
+        for (size_t eight = (kPanelRows + 7) / 8; eight > 0; --eight) {
+            const size_t first = (eight - 1) * 8;
+            const uint8_t* rows[8];
+            for (size_t i = 0; i < 8; ++i) {
+                // Rows that are not there repeat the last one; nobody reads their results.
+                const size_t row = m + first + i < args.m ? m + first + i : args.m - 1;
+                rows[i] = reinterpret_cast<const uint8_t*>(args.x + row * args.x_stride);
+            }
+            pack_eight<WeightType::f32>(rows, args.k, kPanelRows, out + first, low, high);
+        }
+    }
+}
+
+// Packs the weight rows n .. n + kPanelColumns - 1; those behind n_end repeat the last.
+void pack_panel(const PackedFloatArgs& args, size_t n, float* out, float* dequantised) {
+    const __m256 none = _mm256_set1_ps(INFINITY);
+    const __m256 all = _mm256_set1_ps(-INFINITY);
+    for (size_t first = 0; first < kPanelColumns; first += 8) {
+        const uint8_t* rows[8];
+        for (size_t i = 0; i < 8; ++i) {
+            const size_t row = n + first + i < args.n_end ? n + first + i : args.n_end - 1;
+            rows[i] = args.weights + row * args.weight_stride_bytes;
+        }
+        switch (args.type) {
+            case WeightType::f32:
+                pack_eight<WeightType::f32>(rows, args.k, kPanelColumns, out + first, all, none);
+                break;
+            case WeightType::f16:
+                pack_eight<WeightType::f16>(rows, args.k, kPanelColumns, out + first, all, none);
+                break;
+            case WeightType::bf16:
+                pack_eight<WeightType::bf16>(rows, args.k, kPanelColumns, out + first, all, none);
+                break;
+            default:
+                for (size_t i = 0; i < 8; ++i) {
+                    float* row = dequantised + i * args.k;
+                    dequantize_row(args.type, rows[i], args.k, row);
+                    rows[i] = reinterpret_cast<const uint8_t*>(row);
+                }
+                pack_eight<WeightType::f32>(rows, args.k, kPanelColumns, out + first, all, none);
+        }
+    }
+}
+
+// One lane of a tile: sums[row][part] of n_steps products each.
+inline void add_lane(const float* x, const float* w, size_t n_steps, Part (&sums)[kPanelRows][2]) {
+    Part sum[kPanelRows][2];
+#pragma GCC unroll 12
+    for (size_t row = 0; row < kPanelRows; ++row) sum[row][0] = sum[row][1] = part_zero();
+    for (size_t step = 0; step < n_steps; ++step) {
+        const Part w0 = part_load(w);
+        const Part w1 = part_load(w + kPartLanes);
+#pragma GCC unroll 12
+        for (size_t row = 0; row < kPanelRows; ++row) {
+            const Part in = part_set(x[row]);
+            sum[row][0] = part_fma(in, w0, sum[row][0]);
+            sum[row][1] = part_fma(in, w1, sum[row][1]);
+        }
+        x += kPanelRows;
+        w += kPanelColumns;
+    }
+#pragma GCC unroll 12
+    for (size_t row = 0; row < kPanelRows; ++row) {
+        sums[row][0] = sum[row][0];
+        sums[row][1] = sum[row][1];
+    }
+}
+
+// A tile of outputs and where its finished sums wait for their partners.
+struct TilePlace {
+    float* shared;  // [levels below those of a tile][kTileFloats], used within a run of lanes
+    float* own;     // [kTreeLevels][kTileFloats]
+    size_t n_shared;
+    float* level(size_t i) const { return (i < n_shared ? shared : own) + i * kTileFloats; }
+};
+
+void write_tile(const PackedFloatArgs& args, const Part (&sums)[kPanelRows][2], size_t m,
+                size_t n) {
+    const Part low = part_set(args.low);
+    const Part high = part_set(args.high);
+    const size_t n_rows = args.m - m < kPanelRows ? args.m - m : kPanelRows;
+    const size_t left = args.n_end - n;
+    const size_t n_bytes = (left < kPanelColumns ? left : kPanelColumns) * sizeof(float);
+    for (size_t row = 0; row < n_rows; ++row) {
+        float columns[kPanelColumns];
+        for (size_t part = 0; part < 2; ++part) {
+            part_store(columns + part * kPartLanes, part_min(part_max(sums[row][part], low), high));
+        }
+        memcpy(args.out + (m + row) * args.out_stride + n, columns, n_bytes);
+    }
+}
+
+// The lanes at places begin .. end - 1 of the tile at (m, n); behind the last one, writes it.
+void run_lanes(const PackedFloatArgs& args, const float* panel, size_t begin, size_t end,
+               const TilePlace& place, size_t m, size_t n) {
+    const size_t x_stride = packed_lane_floats(args.k, kPanelRows);
+    const size_t w_stride = packed_lane_floats(args.k, kPanelColumns);
+    const float* tile = args.x + m / kPanelRows * kPackedLanes * x_stride;
+    for (size_t lane = begin; lane < end; ++lane) {
+        Part sums[kPanelRows][2];
+        add_lane(tile + lane * x_stride, panel + lane * w_stride, packed_steps(args.k), sums);
+        size_t level = 0;
+        for (; (lane >> level & 1) != 0; ++level) {
+            const float* waiting = place.level(level);
+#pragma GCC unroll 12
+            for (size_t row = 0; row < kPanelRows; ++row) {
+                const float* from = waiting + row * kPanelColumns;
+                sums[row][0] = part_add(part_load(from), sums[row][0]);
+                sums[row][1] = part_add(part_load(from + kPartLanes), sums[row][1]);
+            }
+        }
+        if (level == kTreeLevels) return write_tile(args, sums, m, n);
+        float* to = place.level(level);
+#pragma GCC unroll 12
+        for (size_t row = 0; row < kPanelRows; ++row) {
+            part_store(to + row * kPanelColumns, sums[row][0]);
+            part_store(to + row * kPanelColumns + kPartLanes, sums[row][1]);
+        }
+    }
+}
+
+// Levels of the tree within the lanes that are used before the next tile follows: 2^levels lanes of
+// a panel fit half of the first-level cache.
+size_t levels_at_once(size_t k) {
+    size_t levels = kTreeLevels;
+    while (levels > 0 && (packed_lane_floats(k, kPanelColumns) << levels) > kFirstLevelFloats) {
+        --levels;
+    }
+    return levels;
+}
+
+size_t tiles_at_once(size_t k) {
+    const size_t tiles = kSecondLevelFloats / (kPackedLanes * packed_lane_floats(k, kPanelRows));
+    return tiles < 1 ? 1 : tiles < kMaxTilesAtOnce ? tiles : kMaxTilesAtOnce;
+}
+
+void run_packed(const PackedFloatArgs& args) {
+    const uintptr_t address = (reinterpret_cast<uintptr_t>(args.scratch) + 63) / 64 * 64;
+    auto* const shared = reinterpret_cast<float*>(address);
+    float* const own = shared + kTreeLevels * kTileFloats;
+    float* const panels = own + kMaxTilesAtOnce * kTreeLevels * kTileFloats;
+    const size_t columns = columns_at_once(args.k, kPanelColumns);
+    const size_t panel_floats = kPackedLanes * packed_lane_floats(args.k, kPanelColumns);
+    float* const dequantised = panels + columns / kPanelColumns * panel_floats;
+    const size_t n_levels = levels_at_once(args.k);
+    const size_t n_lanes = size_t{1} << n_levels;
+    const size_t block_rows = tiles_at_once(args.k) * kPanelRows;
+    for (size_t first = args.n_begin; first < args.n_end; first += columns) {
+        const size_t end = args.n_end - first < columns ? args.n_end : first + columns;
+        for (size_t n = first; n < end; n += kPanelColumns) {
+            pack_panel(args, n, panels + (n - first) / kPanelColumns * panel_floats, dequantised);
+        }
+        for (size_t block = 0; block < args.m; block += block_rows) {
+            const size_t block_end = args.m - block < block_rows ? args.m : block + block_rows;
+            for (size_t n = first; n < end; n += kPanelColumns) {
+                const float* panel = panels + (n - first) / kPanelColumns * panel_floats;
+                for (size_t lane = 0; lane < kPackedLanes; lane += n_lanes) {
+                    TilePlace place{shared, own, n_levels};
+                    for (size_t m = block; m < block_end; m += kPanelRows) {
+                        run_lanes(args, panel, lane, lane + n_lanes, place, m, n);
+                        place.own += kTreeLevels * kTileFloats;
+                    }
+                }
+            }
+        }
+    }
+}
+
+}  // namespace
+}  // namespace gemlet
