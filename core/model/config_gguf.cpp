@@ -8,68 +8,12 @@
 #include "core/files/gguf.h"
 #include "core/model/config.h"
 #include "core/model/config_checks.h"
+#include "core/model/gguf_reader.h"
 
 namespace gemlet {
 namespace {
 
 constexpr float kFrozenPair = 1e20F;  // rope_freqs divisors above this stop the rotation (1e30)
-
-class Metadata {
-  public:
-    explicit Metadata(const GgufFile& file) : file_(file) {}
-
-    const GgufValue* find(const char* key) const {
-        return file_.find(std::string("gemma4.") + key);
-    }
-    size_t size(const char* key, size_t missing) {
-        const GgufValue* value = find(key);
-        if (value == nullptr) return missing;
-        const auto number = value->as_integer();
-        if (!number || *number < 0) return fault<size_t>(key, "not a whole number");
-        return static_cast<size_t>(*number);
-    }
-    size_t required_size(const char* key) {
-        if (find(key) == nullptr) return fault<size_t>(key, "missing from the metadata");
-        return size(key, 0);
-    }
-    float real(const char* key, float missing) {
-        const GgufValue* value = find(key);
-        if (value == nullptr) return missing;
-        const auto number = value->as_number();
-        if (!number) return fault<float>(key, "not a number");
-        return static_cast<float>(*number);
-    }
-    /// One number per layer; a scalar stands for all of them.
-    std::vector<size_t> per_layer(const char* key, size_t n_layers) {
-        const GgufValue* value = find(key);
-        if (value == nullptr) {
-            fault<size_t>(key, "missing from the metadata");
-            return std::vector<size_t>(n_layers);
-        }
-        const auto numbers = value->as_integers();
-        if (!numbers || (value->type == GgufType::array && numbers->size() != n_layers) ||
-            numbers->empty()) {
-            fault<size_t>(key, "not one whole number per layer");
-            return std::vector<size_t>(n_layers);
-        }
-        std::vector<size_t> out(n_layers);
-        for (size_t i = 0; i < n_layers; ++i) {
-            const int64_t number = value->type == GgufType::array ? (*numbers)[i] : (*numbers)[0];
-            out[i] = number < 0 ? fault<size_t>(key, "negative") : static_cast<size_t>(number);
-        }
-        return out;
-    }
-    Status status() const { return status_; }
-
-  private:
-    template <class T>
-    T fault(const char* key, const char* reason) {
-        if (status_.ok()) status_ = Status(StatusCode::corrupt, reason, key);
-        return T{};
-    }
-    const GgufFile& file_;
-    Status status_;
-};
 
 std::string layer_tensor(size_t layer, const char* rest) {
     return "blk." + std::to_string(layer) + "." + rest;
@@ -104,7 +48,7 @@ Status read_rope_fraction(const GgufFile& file, ModelConfig& config) {
     return {};
 }
 
-Status read_layers(const GgufFile& file, Metadata& in, ModelConfig& config) {
+Status read_layers(const GgufFile& file, GgufReader& in, ModelConfig& config) {
     const size_t n = config.n_layers;
     const std::vector<size_t> ffn = in.per_layer("feed_forward_length", n);
     const std::vector<size_t> kv_heads = in.per_layer("attention.head_count_kv", n);
@@ -134,7 +78,7 @@ Result<ModelConfig> config_from_gguf(const GgufFile& file) {
     if (*name != "gemma4") {
         return Status(StatusCode::unsupported, "not a Gemma 4 text model (architecture)", *name);
     }
-    Metadata in(file);
+    GgufReader in(file, "gemma4.");
     ModelConfig config;
     config.name = "gemma4";
     config.origin = "gguf";

@@ -6,63 +6,10 @@
 
 #include "core/model/config.h"
 #include "core/model/config_checks.h"
+#include "core/model/json_reader.h"
 
 namespace gemlet {
 namespace {
-
-/// Reads members of one object; remembers the first fault.
-class Reader {
-  public:
-    explicit Reader(const Json& object) : object_(object) {}
-
-    bool has(const char* key) const {
-        const Json* value = object_.find(key);
-        return value != nullptr && !value->is_null();
-    }
-    size_t size(const char* key, size_t missing) {
-        const Json* value = object_.find(key);
-        if (value == nullptr || value->is_null()) return missing;
-        if (!value->is_number() || !(value->number >= 0) || value->number > 1e9 ||
-            value->number != std::floor(value->number)) {
-            return fault<size_t>(key, "not a whole number");
-        }
-        return static_cast<size_t>(value->number);
-    }
-    float real(const char* key, float missing) {
-        const Json* value = object_.find(key);
-        if (value == nullptr || value->is_null()) return missing;
-        if (!value->is_number()) return fault<float>(key, "not a number");
-        return static_cast<float>(value->number);
-    }
-    bool flag(const char* key, bool missing) {
-        const Json* value = object_.find(key);
-        if (value == nullptr || value->is_null()) return missing;
-        if (!value->is_bool()) return fault<bool>(key, "neither true nor false");
-        return value->boolean;
-    }
-    std::string text(const char* key) {
-        const Json* value = object_.find(key);
-        if (value == nullptr || value->is_null()) return {};
-        if (!value->is_string()) return fault<std::string>(key, "not a string");
-        return value->text;
-    }
-    /// Null when missing.
-    const Json* object(const char* key) {
-        const Json* value = object_.find(key);
-        if (value == nullptr || value->is_null()) return nullptr;
-        return value->is_object() ? value : fault<const Json*>(key, "not an object");
-    }
-    Status status() const { return status_; }
-
-  private:
-    template <class T>
-    T fault(const char* key, const char* reason) {
-        if (status_.ok()) status_ = Status(StatusCode::corrupt, reason, key);
-        return T{};
-    }
-    const Json& object_;
-    Status status_;
-};
 
 Status read_layer_kinds(const Json& text, ModelConfig& config) {
     const Json* kinds = text.find("layer_types");
@@ -95,7 +42,7 @@ Status read_overrides(const Json& overrides, ModelConfig& config) {
             return {StatusCode::corrupt, "per_layer_config names no layer of the model", key};
         }
         if (!member.second.is_object()) return {StatusCode::corrupt, "not an object", key};
-        Reader entry(member.second);
+        JsonReader entry(member.second);
         LayerConfig& layer = config.layers[index];
         layer.head_dim = entry.size("head_dim", layer.head_dim);
         layer.n_kv_heads = entry.size("num_key_value_heads", layer.n_kv_heads);
@@ -105,7 +52,7 @@ Status read_overrides(const Json& overrides, ModelConfig& config) {
 }
 
 Status read_geometry(const Json& text, ModelConfig& config) {
-    Reader in(text);
+    JsonReader in(text);
     const size_t head_dim = in.size("head_dim", 256);
     const size_t n_kv_heads = in.size("num_key_value_heads", 4);
     const bool k_equals_v = in.flag("attention_k_eq_v", false);
@@ -130,29 +77,29 @@ Status read_geometry(const Json& text, ModelConfig& config) {
 
 /// Whole heads turn under "default", a part of each under "proportional": with a fraction of one
 /// they are the same.
-Status check_rope_type(Reader& in, bool fraction_is_one) {
+Status check_rope_type(JsonReader& in, bool fraction_is_one) {
     const std::string type = in.text("rope_type");
     if (type.empty() || type == "proportional" || (type == "default" && fraction_is_one)) return {};
     return {StatusCode::unsupported, "unknown kind of position embedding", "rope_type"};
 }
 
 Status read_rope(const Json& text, ModelConfig& config) {
-    Reader in(text);
+    JsonReader in(text);
     const Json* rope = in.object("rope_parameters");
     GEMLET_TRY(in.status());
     if (rope == nullptr) return {};
-    Reader kinds(*rope);
+    JsonReader kinds(*rope);
     const Json* local = kinds.object("sliding_attention");
     const Json* global = kinds.object("full_attention");
     GEMLET_TRY(kinds.status());
     if (local != nullptr) {
-        Reader entry(*local);
+        JsonReader entry(*local);
         config.rope_theta_local = entry.real("rope_theta", config.rope_theta_local);
         GEMLET_TRY(check_rope_type(entry, true));
         GEMLET_TRY(entry.status());
     }
     if (global != nullptr) {
-        Reader entry(*global);
+        JsonReader entry(*global);
         config.rope_theta_global = entry.real("rope_theta", config.rope_theta_global);
         config.rope_fraction_global = entry.real("partial_rotary_factor", 1.0F);
         config.rope_factor_global = entry.real("factor", 1.0F);
@@ -163,7 +110,7 @@ Status read_rope(const Json& text, ModelConfig& config) {
 }
 
 Status read_sizes(const Json& text, bool is_unified, ModelConfig& config) {
-    Reader in(text);
+    JsonReader in(text);
     config.n_layers = in.size("num_hidden_layers", 30);
     config.d_model = in.size("hidden_size", 2304);
     config.n_heads = in.size("num_attention_heads", 8);
@@ -212,7 +159,7 @@ Status read_sizes(const Json& text, bool is_unified, ModelConfig& config) {
 }
 
 Status read_placeholders(const Json& document, ModelConfig& config) {
-    Reader in(document);
+    JsonReader in(document);
     const auto id = [&in](const char* key) {
         return in.has(key) ? static_cast<int32_t>(in.size(key, 0)) : -1;
     };
