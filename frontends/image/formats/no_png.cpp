@@ -1,0 +1,11 @@
+// Stands in where the library for PNG files is left out.
+#include "frontends/image/formats/format_readers.h"
+
+namespace gemlet::image {
+
+Result<StoredPicture> read_png(std::span<const uint8_t> /*bytes*/,
+                               const PictureLimits& /*limits*/) {
+    return Status(StatusCode::unsupported, "this build of gemlet reads no PNG pictures", "PNG");
+}
+
+}  // namespace gemlet::image
