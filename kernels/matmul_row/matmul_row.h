@@ -59,6 +59,8 @@ struct PackRowArgs {
 /// only the weight bytes of those rows are read (never a byte beyond a row's end).
 /// Result: y = float(acc) * (scale[m] * weight_scale[n]); with output_scale > 0 then
 /// clamp(rint(y / output_scale), -128, 127) * output_scale, IEEE float division, ties to even.
+/// out_codes [m, n_end], stride in elements: takes these codes themselves, and `out` is not
+/// touched; only with output_scale > 0.
 /// Three limbs: acc = acc2 * 65536 + acc1 * 256 + acc0 in double, rounded once to float.
 struct MatmulRowArgs {
     const uint8_t* weights;
@@ -73,6 +75,8 @@ struct MatmulRowArgs {
     size_t n_begin;
     size_t n_end;
     size_t k;
+    int8_t* out_codes = nullptr;
+    size_t out_codes_stride = 0;
 };
 
 /// All variants give the same bits.

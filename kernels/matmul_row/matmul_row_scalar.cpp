@@ -91,7 +91,7 @@ int32_t dot(const MatmulRowArgs& args, const uint8_t* weights, const int8_t* cod
     return sum;
 }
 
-float output(const MatmulRowArgs& args, size_t row, size_t n) {
+float product(const MatmulRowArgs& args, size_t row, size_t n) {
     const uint8_t* weights = args.weights + n * args.weight_stride_bytes;
     const size_t limb_bytes = row_streams(args.type) * args.x.stream_bytes;
     const int8_t* codes = args.x.codes + row * args.x.n_limbs * limb_bytes;
@@ -103,15 +103,26 @@ float output(const MatmulRowArgs& args, size_t row, size_t n) {
     }
     float weight_scale = 0.0F;
     memcpy(&weight_scale, args.weight_scale + n * sizeof(float), sizeof(float));
-    const float y = static_cast<float>(acc) * (args.x.scale[row] * weight_scale);
-    if (!(args.output_scale > 0.0F)) return y;
-    return clamp_rint(y / args.output_scale, -128.0F, 127.0F) * args.output_scale;
+    return static_cast<float>(acc) * (args.x.scale[row] * weight_scale);
+}
+
+void store(const MatmulRowArgs& args, size_t row, size_t n, float y) {
+    if (!(args.output_scale > 0.0F)) {
+        args.out[row * args.out_stride + n] = y;
+        return;
+    }
+    const float code = clamp_rint(y / args.output_scale, -128.0F, 127.0F);
+    if (args.out_codes != nullptr) {
+        args.out_codes[row * args.out_codes_stride + n] = static_cast<int8_t>(code);
+        return;
+    }
+    args.out[row * args.out_stride + n] = code * args.output_scale;
 }
 
 void run(const MatmulRowArgs& args) {
     for (size_t row = 0; row < args.m; ++row) {
         for (size_t n = args.n_begin; n < args.n_end; ++n) {
-            args.out[row * args.out_stride + n] = output(args, row, n);
+            store(args, row, n, product(args, row, n));
         }
     }
 }

@@ -231,6 +231,9 @@ inline __m512i _mm512_castsi256_si512(__m256i v) {
 inline __m512 _mm512_castps256_ps512(__m256 v) {
     return join_halves<__m512>(v, _mm256_castsi256_ps(_mm256_set1_epi8(-1)));
 }
+inline __m512i _mm512_zextsi128_si512(__m128i v) {
+    return join_halves<__m512i>(_mm256_zextsi128_si256(v), _mm256_setzero_si256());
+}
 inline __m512i _mm512_zextsi256_si512(__m256i v) {
     return join_halves<__m512i>(v, _mm256_setzero_si256());
 }

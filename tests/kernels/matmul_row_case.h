@@ -131,5 +131,24 @@ inline void run(const MatmulRowVariant& variant, const RowCase& c, const RowActi
                  .k = c.shape.k});
 }
 
+/// The same product as codes; `codes` [m, n_end] with `stride` between rows.
+inline void run_codes(const MatmulRowVariant& variant, const RowCase& c, const RowActivations& x,
+                      size_t n_begin, size_t n_end, int8_t* codes, size_t stride) {
+    variant.run({.weights = c.weights.data(),
+                 .weight_stride_bytes = packed_bytes(c.shape.type, c.shape.k),
+                 .type = c.shape.type,
+                 .weight_scale = c.weight_scale.data(),
+                 .x = x,
+                 .output_scale = c.output_scale,
+                 .out = nullptr,
+                 .out_stride = 0,
+                 .m = c.shape.m,
+                 .n_begin = n_begin,
+                 .n_end = n_end,
+                 .k = c.shape.k,
+                 .out_codes = codes,
+                 .out_codes_stride = stride});
+}
+
 }  // namespace test
 }  // namespace gemlet

@@ -93,6 +93,28 @@ void expect_same_bits(const Output& expected, const Output& got) {
     }
 }
 
+/// The codes of a product are its outputs divided by output_scale, and nothing else is written.
+void expect_same_codes(const MatmulRowVariant& variant, const RowCase& c, const PackedRows& rows,
+                       const Output& expected) {
+    constexpr size_t kPad = 5;
+    const size_t stride = c.shape.n + kPad;
+    const size_t middle = c.shape.n / 2;
+    GuardedBuffer<int8_t> codes(c.shape.m * stride - kPad, 0x55);
+    run_codes(variant, c, rows.view, 0, middle, codes.data(), stride);
+    run_codes(variant, c, rows.view, middle, c.shape.n, codes.data(), stride);
+    for (size_t i = 0; i < codes.size(); ++i) {
+        const size_t row = i / stride;
+        const size_t n = i % stride;
+        if (n >= c.shape.n) {
+            ASSERT_EQ(codes[i], 0x55) << "row " << row << " column " << n;
+            continue;
+        }
+        ASSERT_EQ(float_bits(static_cast<float>(codes[i]) * c.output_scale),
+                  float_bits(expected.at(row, n) + 0.0F))
+            << "row " << row << " column " << n;
+    }
+}
+
 void compare(const MatmulRowVariant& variant, const RowCase& c) {
     SCOPED_TRACE(std::string("m ") + std::to_string(c.shape.m) + " n " + std::to_string(c.shape.n) +
                  " k " + std::to_string(c.shape.k));
@@ -114,6 +136,7 @@ void compare(const MatmulRowVariant& variant, const RowCase& c) {
     ASSERT_EQ(halves.canaries(), whole.canaries() + c.shape.m * middle);
     run(variant, c, rows.view, 0, middle, halves);
     ASSERT_NO_FATAL_FAILURE(expect_same_bits(expected, halves));
+    if (c.output_scale > 0.0F) expect_same_codes(variant, c, rows, expected);
 }
 
 using Parameter = std::tuple<TestedVariant<MatmulRowVariant>, WeightType, size_t>;
@@ -136,8 +159,8 @@ class MatmulRow : public testing::TestWithParam<Parameter> {
     }
 };
 
-constexpr size_t kRows[] = {1, 2, 3, 4, 5, 7, 8, 9, 16, 33};
-constexpr size_t kColumns[] = {1, 2, 3, 4, 5, 7, 8, 9, 13, 15, 16, 17, 31};
+constexpr size_t kRows[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 16, 17, 31, 33};
+constexpr size_t kColumns[] = {1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 65};
 
 TEST_P(MatmulRow, equals_scalar_at_edges_of_k) {
     GEMLET_SKIP_UNLESS_RUNS(std::get<0>(GetParam()));
@@ -163,6 +186,14 @@ TEST_P(MatmulRow, equals_scalar_on_long_rows) {
         ASSERT_NO_FATAL_FAILURE(compare_random(9, 9, k));
     }
     ASSERT_NO_FATAL_FAILURE(compare_random(33, 17, 1536));
+}
+
+TEST_P(MatmulRow, equals_scalar_on_many_rows) {
+    GEMLET_SKIP_UNLESS_RUNS(std::get<0>(GetParam()));
+    if (std::get<2>(GetParam()) != 1) GTEST_SKIP() << "fixed-point rows are few";
+    for (const size_t m : {255, 256, 257, 512}) {
+        ASSERT_NO_FATAL_FAILURE(compare_random(m, 18, 260));
+    }
 }
 
 // All activations and weights at the ends of their ranges: 16-bit sums that saturate would differ.
