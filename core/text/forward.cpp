@@ -12,7 +12,7 @@
 namespace gemlet {
 namespace {
 
-/// One pass through the decoder.
+/// One pass through the decoder. `input_` always holds the input of the next products.
 class Pass {
   public:
     Pass(const Compute& compute, const TextModel& model, std::span<StepRow> rows)
@@ -29,17 +29,24 @@ class Pass {
 
   private:
     void enter();
-    void run_layer(size_t index);
+    void run_layers(size_t begin, size_t end);
+    void run_layer(size_t index, bool is_last);
     void attention(size_t index);
     void append_kv(size_t index);
+    void rotate_queries(size_t index);
     void feed_forward(size_t index);
+    void add_experts(size_t index);
     void per_layer_input(size_t index);
     void keep_wanted();
     void prepare_rotation();
     void head();
 
-    void norm(const float* x, const float* weight, float* out);
-    void add_normed(const float* x, const float* weight);
+    void feed(const float* norm, std::span<const Matrix* const> users);
+    void add_branch(const float* branch_norm, float scale, const float* norm,
+                    std::span<const Matrix* const> users);
+    void multiply(const Matrix& matrix, float* out);
+    void write_input(size_t row, size_t worker, const float* norm);
+
     const float* cosine(bool is_global, size_t row) const;
     const float* sine(bool is_global, size_t row) const;
     void rotate(bool is_global, size_t row, float* head, size_t head_dim);
@@ -52,23 +59,44 @@ class Pass {
     const VectorVariant& vector_;
     std::span<StepRow> rows_;
     size_t d_;
+    LinearInput input_;
 };
 
-/// normed rows: out[row] = rms_norm(x[row]).
-void Pass::norm(const float* x, const float* weight, float* out) {
-    for_rows(compute_, rows_.size(), [&](size_t row, size_t) {
-        vector_.rms_norm(x + row * d_, weight, out + row * d_, d_, config_.norm_eps);
+/// The residual stream's row, normed unless `norm` is null, becomes the row of the next input.
+void Pass::write_input(size_t row, size_t worker, const float* norm) {
+    float* to = input_.row(row, worker);
+    const float* hidden = ws_.hidden + row * d_;
+    if (norm != nullptr) {
+        vector_.rms_norm(hidden, norm, to, d_, config_.norm_eps);
+    } else {
+        std::copy_n(hidden, d_, to);
+    }
+    input_.finish_row(row, worker);
+}
+
+/// Makes the residual stream the input of `users`.
+void Pass::feed(const float* norm, std::span<const Matrix* const> users) {
+    input_ = LinearInput(compute_, users, rows_.size());
+    for_rows(compute_, rows_.size(),
+             [&](size_t row, size_t worker) { write_input(row, worker, norm); });
+}
+
+/// hidden = (hidden + rms_norm(branch)) * scale, then feeds it to `users` while it is at hand; no
+/// users: nothing follows.
+void Pass::add_branch(const float* branch_norm, float scale, const float* norm,
+                      std::span<const Matrix* const> users) {
+    if (!users.empty()) input_ = LinearInput(compute_, users, rows_.size());
+    for_rows(compute_, rows_.size(), [&](size_t row, size_t worker) {
+        float* branch = ws_.row_scratch(worker);
+        float* hidden = ws_.hidden + row * d_;
+        vector_.rms_norm(ws_.branch + row * d_, branch_norm, branch, d_, config_.norm_eps);
+        vector_.add_scale(hidden, branch, hidden, d_, scale);
+        if (!users.empty()) write_input(row, worker, norm);
     });
 }
 
-/// Adds the normed branch to the residual stream.
-void Pass::add_normed(const float* x, const float* weight) {
-    for_rows(compute_, rows_.size(), [&](size_t row, size_t) {
-        float* normed = ws_.normed + row * d_;
-        float* hidden = ws_.hidden + row * d_;
-        vector_.rms_norm(x + row * d_, weight, normed, d_, config_.norm_eps);
-        vector_.add_scale(hidden, normed, hidden, d_, 1.0F);
-    });
+void Pass::multiply(const Matrix& matrix, float* out) {
+    linear(compute_, matrix, input_, out, rows_.size());
 }
 
 const float* Pass::cosine(bool is_global, size_t row) const {
@@ -125,28 +153,39 @@ void Pass::append_kv(size_t index) {
     });
 }
 
+void Pass::rotate_queries(size_t index) {
+    const LayerConfig& shape = config_.layers[index];
+    const size_t dim = shape.head_dim;
+    for_rows(compute_, rows_.size(), [&](size_t row, size_t) {
+        for (size_t head = 0; head < config_.n_heads; ++head) {
+            float* query = ws_.q + (row * config_.n_heads + head) * dim;
+            vector_.rms_norm(query, weights_.layers[index].q_norm, query, dim, config_.norm_eps);
+            rotate(shape.is_global, row, query, dim);
+        }
+    });
+}
+
 void Pass::attention(size_t index) {
     const LayerConfig& shape = config_.layers[index];
     const LayerWeights& layer = weights_.layers[index];
     const size_t m = rows_.size();
-    const size_t dim = shape.head_dim;
-    const size_t q_width = config_.n_heads * dim;
-    const size_t kv_width = shape.n_kv_heads * dim;
+    const size_t q_width = config_.n_heads * shape.head_dim;
+    const size_t kv_width = shape.n_kv_heads * shape.head_dim;
     const LinearJob jobs[] = {{&layer.q, ws_.q, q_width, 0, m},
                               {&layer.k, ws_.k, kv_width, 0, m},
                               {&layer.v, ws_.v, kv_width, 0, m}};
     const size_t n_jobs = !shape.owns_kv ? 1 : shape.k_equals_v ? 2 : 3;
-    linear(compute_, std::span(jobs, n_jobs), ws_.normed, d_, m, d_);
+    linear(compute_, std::span(jobs, n_jobs), input_);
     if (shape.owns_kv) append_kv(index);
-    for_rows(compute_, m, [&](size_t row, size_t) {
-        for (size_t head = 0; head < config_.n_heads; ++head) {
-            float* query = ws_.q + row * q_width + head * dim;
-            vector_.rms_norm(query, layer.q_norm, query, dim, config_.norm_eps);
-            rotate(shape.is_global, row, query, dim);
-        }
-    });
+    rotate_queries(index);
+    const Matrix* const users[] = {&layer.o};
+    input_ = LinearInput(compute_, users, m);
     attend(compute_, config_, index, rows_, ws_.q, ws_.attended);  // [n_rows, heads * dim]
-    linear(compute_, layer.o, ws_.attended, ws_.branch, m);        // [n_rows, d]
+    for_rows(compute_, m, [&](size_t row, size_t worker) {
+        std::copy_n(ws_.attended + row * q_width, q_width, input_.row(row, worker));
+        input_.finish_row(row, worker);
+    });
+    multiply(layer.o, ws_.branch);  // [n_rows, d]
 }
 
 void Pass::feed_forward(size_t index) {
@@ -155,13 +194,22 @@ void Pass::feed_forward(size_t index) {
     const size_t width = config_.layers[index].ffn_width;
     const LinearJob jobs[] = {{&layer.gate, ws_.gate, width, 0, m},
                               {&layer.up, ws_.up, width, 0, m}};
-    linear(compute_, jobs, ws_.normed, d_, m, d_);  // [n_rows, ffn] twice
-    for_rows(compute_, m, [&](size_t row, size_t) {
-        float* gate = ws_.gate + row * width;
-        vector_.gelu_mul(gate, ws_.up + row * width, gate, width);
+    linear(compute_, jobs, input_);  // [n_rows, ffn] twice
+    const Matrix* const users[] = {&layer.down};
+    input_ = LinearInput(compute_, users, m);
+    for_rows(compute_, m, [&](size_t row, size_t worker) {
+        vector_.gelu_mul(ws_.gate + row * width, ws_.up + row * width, input_.row(row, worker),
+                         width);
+        input_.finish_row(row, worker);
     });
-    linear(compute_, layer.down, ws_.gate, ws_.branch, m);  // [n_rows, d]
-    if (config_.n_experts == 0) return;
+    multiply(layer.down, ws_.branch);  // [n_rows, d]
+    if (config_.n_experts != 0) add_experts(index);
+}
+
+/// Mixture of experts: the branch becomes the sum of the dense and the experts' result.
+void Pass::add_experts(size_t index) {
+    const LayerWeights& layer = weights_.layers[index];
+    const size_t m = rows_.size();
     run_experts(compute_, config_, layer, ws_.hidden, m, ws_.experts);  // [n_rows, d]
     for_rows(compute_, m, [&](size_t row, size_t) {
         float* dense = ws_.branch + row * d_;
@@ -172,33 +220,51 @@ void Pass::feed_forward(size_t index) {
     });
 }
 
-/// The gate reads the residual stream itself, without a norm.
 void Pass::per_layer_input(size_t index) {
     const LayerWeights& layer = weights_.layers[index];
     const size_t width = config_.ple_width;
     const size_t stride = config_.n_layers * width;
-    linear(compute_, layer.ple_gate, ws_.hidden, ws_.ple_gate, rows_.size());  // [n_rows, ple]
-    for_rows(compute_, rows_.size(), [&](size_t row, size_t) {
-        float* gate = ws_.ple_gate + row * width;
-        vector_.gelu_mul(gate, ws_.ple + row * stride + index * width, gate, width);
+    multiply(layer.ple_gate, ws_.ple_gate);  // [n_rows, ple]
+    const Matrix* const users[] = {&layer.ple_projection};
+    input_ = LinearInput(compute_, users, rows_.size());
+    for_rows(compute_, rows_.size(), [&](size_t row, size_t worker) {
+        vector_.gelu_mul(ws_.ple_gate + row * width, ws_.ple + row * stride + index * width,
+                         input_.row(row, worker), width);
+        input_.finish_row(row, worker);
     });
-    linear(compute_, layer.ple_projection, ws_.ple_gate, ws_.branch, rows_.size());  // [n_rows, d]
-    add_normed(ws_.branch, layer.post_ple_norm);
+    multiply(layer.ple_projection, ws_.branch);  // [n_rows, d]
 }
 
-void Pass::run_layer(size_t index) {
+/// Starts with the layer's normed input in input_, ends with that of the next one unless this is
+/// the last of a run.
+void Pass::run_layer(size_t index, bool is_last) {
     const LayerWeights& layer = weights_.layers[index];
-    norm(ws_.hidden, layer.input_norm, ws_.normed);      // [n_rows, d]
-    attention(index);                                    // branch [n_rows, d]
-    add_normed(ws_.branch, layer.post_attention_norm);   // hidden [n_rows, d]
-    norm(ws_.hidden, layer.pre_ffn_norm, ws_.normed);    // [n_rows, d]
-    feed_forward(index);                                 // branch [n_rows, d]
-    add_normed(ws_.branch, layer.post_ffn_norm);         // hidden [n_rows, d]
-    if (config_.ple_width != 0) per_layer_input(index);  // hidden [n_rows, d]
-    for_rows(compute_, rows_.size(), [&](size_t row, size_t) {
-        float* hidden = ws_.hidden + row * d_;
-        vector_.scale(hidden, hidden, d_, layer.layer_scalar);
-    });
+    const LayerWeights& next = weights_.layers[is_last ? index : index + 1];
+    const Matrix* const feed_forward_users[] = {&layer.gate, &layer.up};
+    const Matrix* const per_layer_users[] = {&layer.ple_gate};
+    const Matrix* const next_users[] = {&next.q, &next.k, &next.v};
+    std::span<const Matrix* const> after;
+    if (!is_last) after = next_users;
+
+    attention(index);  // branch [n_rows, d]
+    add_branch(layer.post_attention_norm, 1.0F, layer.pre_ffn_norm, feed_forward_users);
+    feed_forward(index);  // branch [n_rows, d]
+    if (config_.ple_width == 0) {
+        add_branch(layer.post_ffn_norm, layer.layer_scalar, next.input_norm, after);
+        return;
+    }
+    // The gate reads the residual stream itself, without a norm.
+    add_branch(layer.post_ffn_norm, 1.0F, nullptr, per_layer_users);
+    per_layer_input(index);  // branch [n_rows, d]
+    add_branch(layer.post_ple_norm, layer.layer_scalar, next.input_norm, after);
+}
+
+void Pass::run_layers(size_t begin, size_t end) {
+    if (begin == end) return;
+    const LayerWeights& first = weights_.layers[begin];
+    const Matrix* const users[] = {&first.q, &first.k, &first.v};
+    feed(first.input_norm, users);
+    for (size_t i = begin; i < end; ++i) run_layer(i, i + 1 == end);
 }
 
 /// Drops the rows that are done and fetches what the others need in the layers to come.
@@ -221,8 +287,9 @@ void Pass::keep_wanted() {
 
 void Pass::head() {
     const size_t vocab = config_.vocab_size;
-    norm(ws_.hidden, weights_.final_norm, ws_.normed);
-    linear(compute_, weights_.head, ws_.normed, ws_.logits, rows_.size());  // [n_wanted, vocab]
+    const Matrix* const users[] = {&weights_.head};
+    feed(weights_.final_norm, users);
+    multiply(weights_.head, ws_.logits);  // [n_wanted, vocab]
     if (config_.soft_cap == 0) return;
     constexpr size_t kAtOnce = 4096;
     compute_.pool.parallel_for(
@@ -233,10 +300,10 @@ void Pass::head() {
 
 size_t Pass::run() {
     enter();
-    for (size_t i = 0; i < config_.n_owning_layers; ++i) run_layer(i);
+    run_layers(0, config_.n_owning_layers);
     keep_wanted();
     if (rows_.empty()) return 0;
-    for (size_t i = config_.n_owning_layers; i < config_.n_layers; ++i) run_layer(i);
+    run_layers(config_.n_owning_layers, config_.n_layers);
     head();
     return rows_.size();
 }

@@ -30,7 +30,8 @@ size_t ffn_floats(const ModelConfig& config, const WorkspaceShape& shape) {
 
 size_t largest_packed(const ModelConfig& config, const WorkspaceShape& shape) {
     const size_t rows = shape.max_rows;
-    size_t most = packed_activation_bytes(rows, config.d_model);
+    // Queries, keys and values may each want a form of their own.
+    size_t most = LinearInput::kMaxForms * packed_activation_bytes(rows, config.d_model);
     for (const LayerConfig& layer : config.layers) {
         const size_t layer_rows = layer.owns_kv ? rows : shape.max_wanted;
         most = std::max({most, packed_activation_bytes(rows, config.n_heads * layer.head_dim),

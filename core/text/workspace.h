@@ -26,7 +26,7 @@ struct WorkspaceShape {
 struct Workspace {
     WorkspaceShape shape;
     float* hidden = nullptr;    // [R, d] residual stream
-    float* normed = nullptr;    // [R, d] input of the next products
+    float* normed = nullptr;    // [R, d] rows for embeddings and experts, normed
     float* branch = nullptr;    // [R, d] output of a branch before its norm
     float* experts = nullptr;   // [R, d] output of the experts
     float* q = nullptr;         // [R, heads * head_dim]
@@ -60,6 +60,8 @@ struct Workspace {
     void plan(const ModelConfig& config, MemoryPlan& plan);
 
     uint8_t* scratch_of(size_t worker) const { return scratch + worker * scratch_bytes; }
+    /// A worker's scratch as one row of the widest kind, for work between products.
+    float* row_scratch(size_t worker) const { return reinterpret_cast<float*>(scratch_of(worker)); }
 
   private:
     Arena arena_;
