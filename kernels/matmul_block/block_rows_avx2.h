@@ -12,6 +12,12 @@ namespace {
 
 constexpr size_t kSlots = 8;  // rows that can be chosen at the same time
 
+// Bytes of the rows in the integer view, at the start of scratch.
+constexpr size_t unpacked_bytes(size_t k) {
+    const size_t padded = (k + 255) / 256 * 256;
+    return kSlots * (padded + padded / 2);
+}
+
 // What a tile's kernel must know of its rows: formats that share it share the code.
 template <Width kWidthOf, bool kHalvesOf, bool kMinsOf>
 struct Kind {
@@ -32,6 +38,12 @@ class StoredRows {
     explicit StoredRows(const MatmulBlockArgs& args)
         : args_(args), n_full_(args.k / 256), tail_bytes_(args.k % 256 * F::kBytes / 256) {}
     static constexpr int bias() { return F::kBias; }
+    // Asks for the cache lines of the block `ahead` bytes after this one. A hint: never faults.
+    __attribute__((always_inline)) void prefetch(size_t block, size_t ahead) const {
+        const uint8_t* p = rows_[0] + block * F::kBytes + ahead;
+#pragma GCC unroll 5
+        for (size_t at = 0; at < F::kBytes; at += 64) _mm_prefetch(p + at, _MM_HINT_T0);
+    }
     void row(size_t n, size_t slot) { rows_[slot] = args_.weights + n * args_.weight_stride_bytes; }
     __attribute__((always_inline)) void load(size_t block, size_t slot, Block256& b) const {
         const uint8_t* p = rows_[slot] + block * F::kBytes;
@@ -65,6 +77,7 @@ class UnpackedRows {
           padded_((args.k + 255) / 256 * 256),
           bias_(kWidth == Width::s8 ? 0 : block_traits(args.type).bias) {}
     int bias() const { return bias_; }
+    void prefetch(size_t, size_t) const {}
     void row(size_t n, size_t slot) {
         int8_t* codes = codes_at(slot);
         float* scales = scales_at(slot);
@@ -78,9 +91,14 @@ class UnpackedRows {
     }
     void load(size_t block, size_t slot, Block256& b) const {
         const __m256i bias = _mm256_set1_epi8(static_cast<char>(bias_));
-        const int8_t* codes = codes_at(slot) + 256 * block;
-        for (int g = 0; g < 8; ++g) {
-            b.codes[g] = _mm256_add_epi8(load_256(codes + 32 * g), bias);
+        const auto* codes = reinterpret_cast<const uint8_t*>(codes_at(slot)) + 256 * block;
+#pragma GCC unroll 4
+        for (int j = 0; j < 8; j += 2) {
+#pragma GCC unroll 2
+            for (int i = 0; i < 2; ++i) {
+                const uint8_t* first = codes + 32 * j + 16 * i;
+                b.codes[j + i] = _mm256_add_epi8(two_128(first, first + 32), bias);
+            }
         }
         split(scales_at(slot) + 16 * block, b.scale);
         if (kMins) split(scales_at(slot) + padded_ / 16 + 16 * block, b.min);
@@ -97,10 +115,9 @@ class UnpackedRows {
     static void split(const float* from, __m256 to[2]) {
         const __m256 a = _mm256_loadu_ps(from);
         const __m256 b = _mm256_loadu_ps(from + 8);
-        const __m256 even = _mm256_shuffle_ps(a, b, 0x88);
-        const __m256 odd = _mm256_shuffle_ps(a, b, 0xdd);
-        to[0] = _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(even), 0xd8));
-        to[1] = _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(odd), 0xd8));
+        const __m256i order = _mm256_setr_epi32(0, 4, 2, 6, 1, 5, 3, 7);
+        to[0] = _mm256_permutevar8x32_ps(_mm256_shuffle_ps(a, b, 0x88), order);
+        to[1] = _mm256_permutevar8x32_ps(_mm256_shuffle_ps(a, b, 0xdd), order);
     }
 
     const MatmulBlockArgs& args_;

@@ -3,10 +3,11 @@
 //
 // A record holds one group of 32 columns: for each 4 columns the codes of all rows, 4 bytes each,
 // then the scales of all rows and, where the format has them, those of the second 16 columns and
-// the minimums. Records follow the canonical sum: all groups of lane 0, then those of lane 1, ...
+// the minimums. Records follow the columns.
 #pragma once
 
 #include "kernels/matmul_block/block_rows_avx2.h"
+#include "kernels/matmul_block/turn_avx2.h"
 
 namespace gemlet {
 namespace {
@@ -20,33 +21,10 @@ struct Record {
     static constexpr size_t kBytes = kMins ? 2 * kMin - kScale : kMin;
 };
 
-// Groups of a lane.
-inline size_t lane_groups(size_t n_groups, size_t lane) { return (n_groups + 7 - lane) / 8; }
-
-// Turns 8 vectors of 8 elements of 4 bytes: element j of v[i] becomes element i of v[j].
-inline void transpose(__m256i v[8]) {
-    __m256i a[8];
-    __m256i b[8];
-    for (int i = 0; i < 4; ++i) {
-        a[2 * i] = _mm256_unpacklo_epi32(v[2 * i], v[2 * i + 1]);
-        a[2 * i + 1] = _mm256_unpackhi_epi32(v[2 * i], v[2 * i + 1]);
-    }
-    for (int i = 0; i < 8; i += 4) {
-        b[i] = _mm256_unpacklo_epi64(a[i], a[i + 2]);
-        b[i + 1] = _mm256_unpackhi_epi64(a[i], a[i + 2]);
-        b[i + 2] = _mm256_unpacklo_epi64(a[i + 1], a[i + 3]);
-        b[i + 3] = _mm256_unpackhi_epi64(a[i + 1], a[i + 3]);
-    }
-    for (int i = 0; i < 4; ++i) {
-        v[i] = _mm256_permute2x128_si256(b[i], b[i + 4], 0x20);
-        v[i + 4] = _mm256_permute2x128_si256(b[i], b[i + 4], 0x31);
-    }
-}
-
 // 256 columns of 8 rows, before they are turned.
 struct EightRows {
-    __m256i codes[8][8];  // [group][row]
-    __m256i scale[2][8];  // [half][row]
+    __m256i codes[8][8];  // [vector of a Block256][row]; when turned [..][4 columns of 2 groups]
+    __m256i scale[2][8];  // [half][row]; when turned [half][lane, see kGroupOfLane]
     __m256i min[2][8];
 };
 
@@ -56,6 +34,7 @@ void load_eight(const Rows& rows, size_t block, bool flip_sign, EightRows& eight
     for (size_t slot = 0; slot < kSlots; ++slot) {
         Block256 w;
         rows.load(block, slot, w);
+#pragma GCC unroll 8
         for (int g = 0; g < 8; ++g) eight.codes[g][slot] = _mm256_xor_si256(w.codes[g], flip);
         for (int h = 0; h < (Rows::kHalves ? 2 : 1); ++h) {
             eight.scale[h][slot] = _mm256_castps_si256(w.scale[h]);
@@ -64,20 +43,31 @@ void load_eight(const Rows& rows, size_t block, bool flip_sign, EightRows& eight
     }
 }
 
-// Fills the tile with rows n.. (the last row again beyond n_end). With kFlip, signed codes become
-// unsigned ones with a bias of 128.
+// Writes one group of eight turned rows to its record.
+template <class R>
+inline void store_group(const EightRows& eight, size_t group, size_t lane, int per_group,
+                        bool has_mins, uint8_t* record) {
+#pragma GCC unroll 8
+    for (size_t chunk = 0; chunk < 8; ++chunk) {
+        const __m256i* codes = eight.codes[group / 2 * 2 + chunk / 4];
+        store_256(record + chunk * R::kChunk, codes[group % 2 * 4 + chunk % 4]);
+    }
+    for (int h = 0; h < per_group; ++h) {
+        const size_t at = static_cast<size_t>(h) * R::kChunk;
+        store_256(record + R::kScale + at, eight.scale[h][lane]);
+        if (has_mins) store_256(record + R::kMin + at, eight.min[h][lane]);
+    }
+}
+
+// Fills the tile with rows n.. in eights as far as n_end goes; a broken eight repeats the last row.
+// With kFlip, signed codes become unsigned ones with a bias of 128.
 template <size_t kNr, bool kFlip, class Rows>
 void fill_tile(const MatmulBlockArgs& args, Rows& rows, size_t n, uint8_t* tile) {
     using R = Record<kNr, Rows::kHalves, Rows::kMins>;
     constexpr bool kFlipThis = kFlip && Rows::kWidth == Width::s8;
     constexpr int kPerGroup = Rows::kHalves ? 2 : 1;
     const size_t n_groups = args.k / 32;
-    uint8_t* lane_start[8];
-    lane_start[0] = tile;
-    for (size_t g = 1; g < 8; ++g) {
-        lane_start[g] = lane_start[g - 1] + lane_groups(n_groups, g - 1) * R::kBytes;
-    }
-    for (size_t part = 0; part < kNr; part += kSlots) {
+    for (size_t part = 0; part < kNr && n + part < args.n_end; part += kSlots) {
         for (size_t slot = 0; slot < kSlots; ++slot) {
             const size_t row = n + part + slot;
             rows.row(row < args.n_end ? row : args.n_end - 1, slot);
@@ -89,16 +79,13 @@ void fill_tile(const MatmulBlockArgs& args, Rows& rows, size_t n, uint8_t* tile)
                 transpose(eight.scale[h]);
                 if (Rows::kMins) transpose(eight.min[h]);
             }
-            const size_t left = n_groups - 8 * block;
-            for (size_t g = 0; g < (left < 8 ? left : 8); ++g) {
-                uint8_t* record = lane_start[g] + block * R::kBytes + 4 * part;
-                transpose(eight.codes[g]);
-                for (size_t j = 0; j < 8; ++j) store_256(record + j * R::kChunk, eight.codes[g][j]);
-                for (int h = 0; h < kPerGroup; ++h) {
-                    const size_t at = static_cast<size_t>(h) * R::kChunk;
-                    store_256(record + R::kScale + at, eight.scale[h][g]);
-                    if (Rows::kMins) store_256(record + R::kMin + at, eight.min[h][g]);
-                }
+            for (__m256i* codes : eight.codes) transpose(codes);
+            uint8_t* record = tile + 8 * block * R::kBytes + 4 * part;
+            for (size_t lane = 0; lane < 8; ++lane) {
+                const size_t group = kGroupOfLane[lane];
+                if (8 * block + group >= n_groups) continue;
+                store_group<R>(eight, group, lane, kPerGroup, Rows::kMins,
+                               record + group * R::kBytes);
             }
         }
     }
