@@ -3,7 +3,7 @@
 // bits before they can reach 2^15:
 //   int2  3 * 128 * 2 = 768 a pair sum, 42 fit;   int4 and nibbles  15 * 128 * 2 = 3840, 8 fit.
 //
-// Few rows: kGroup weight rows at a time are unpacked in registers and multiplied with 1..4
+// Few rows: kGroup weight rows at a time are unpacked in registers and multiplied with 1..3
 // activation rows; the loads of activations are shared by the weight rows.
 // Many rows: row_tile_avx2.h with a register block of 4 rows x 2 registers: 8 16-bit sums, 2
 // fields, 1 activation, 2 products; 6 loads for 8 vpmaddubsw (256 multiply-adds), and one widening
@@ -11,7 +11,8 @@
 //
 // Measured on one core of an AMD EPYC (Zen 4) shared with other work: 64 and 512 rows run at
 // 85-88 % (int4) and 88-90 % (int2) of what vpmaddubsw + vpaddw do from registers; int8 at 43 %,
-// because a code takes two products. Decode: int4 75-100 %, int2 50-60 % of the read bandwidth.
+// because a code takes two products; 4 rows at 55-60 %, 8 rows at 67-74 %. Decode from L2: int4 and
+// int8 33 GB/s, above what memory gives; int2 18-22 GB/s, 15 vector operations for 32 bytes.
 #include "kernels/matmul_row/row_tile_avx2.h"
 
 namespace gemlet {
@@ -21,9 +22,9 @@ void matmul_row_pack_avx2(const PackRowArgs& args);
 namespace {
 
 constexpr size_t kChunk = 32;  // bytes of a register
-constexpr size_t kMaxMr = 4;
+constexpr size_t kMaxMr = 3;
 // Fewer activation rows are multiplied straight from the packed weights.
-constexpr size_t kTileMinRows = 8;
+constexpr size_t kTileMinRows = 4;
 
 template <WeightType kType>
 struct Traits;
@@ -238,7 +239,6 @@ void run_few(const MatmulRowArgs& args) {
             if (m == 1) dot_group<kType, 1>(weights, x, sums);
             if (m == 2) dot_group<kType, 2>(weights, x, sums);
             if (m == 3) dot_group<kType, 3>(weights, x, sums);
-            if (m == 4) dot_group<kType, 4>(weights, x, sums);
             for (size_t i = 0; i < m; ++i) {
                 finish_row(args, Traits<kType>::kZero, reduce_group(sums.part[i]), row + i, column,
                            n);
@@ -321,10 +321,9 @@ struct Scheme {
             multiply<4>(tile, x, n_quads, sums);
             x.codes += 4 * x.row_bytes;
         }
-        for (; n_rows > 0; --n_rows, ++sums) {
-            multiply<1>(tile, x, n_quads, sums);
-            x.codes += x.row_bytes;
-        }
+        if (n_rows == 3) multiply<3>(tile, x, n_quads, sums);
+        if (n_rows == 2) multiply<2>(tile, x, n_quads, sums);
+        if (n_rows == 1) multiply<1>(tile, x, n_quads, sums);
     }
 };
 

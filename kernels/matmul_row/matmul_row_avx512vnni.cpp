@@ -18,7 +18,7 @@ void matmul_row_pack_avx2(const PackRowArgs& args);
 namespace {
 
 // Fewer activation rows are multiplied straight from the packed weights.
-constexpr size_t kTileMinRows = 8;
+constexpr size_t kTileMinRows = 12;
 constexpr size_t kMaxVectors = 3;
 constexpr size_t kTileColumns = kMaxVectors * kLanes;
 

@@ -1,7 +1,11 @@
 // A few activation rows (1..4 at a time, or the three limbs of one) with 512-bit registers, for
 // AVX-512 VNNI and AMX: kGroup weight rows are unpacked in registers, and each field vector serves
-// all activation rows. One activation row has a chain of sums per stream, because a single chain
-// would wait for the latency of vpdpbusd (4-5 cycles).
+// all activation rows. One activation row has a chain of sums per stream: fields then stay where
+// they are in their bytes and need no shift, and no chain waits for vpdpbusd (4-5 cycles).
+//
+// Predicted, not measured: per 64 weight bytes of int2 one load of weights, 4 masks and 4 vpdpbusd
+// for one activation row: 2 cycles with four vector ports (Zen 5), 4 with two (Intel), against some
+// 6 that memory takes at 37 GB/s a core. The head (three limbs) takes 6 and 10.
 #pragma once
 
 #include "kernels/matmul_row/row_tile_avx512.h"
@@ -22,10 +26,8 @@ struct Sums {
     __m512i part[kFewRows][kGroup];  // [activation row, weight row], 16 lanes still to be added
 };
 
-// Halves meet in memory: g++ 12 warns of uninitialized registers inside its own extract functions.
-inline __m256i fold(const __m512i& v) {
-    const auto* halves = reinterpret_cast<const __m256i*>(&v);
-    return _mm256_add_epi32(_mm256_loadu_si256(halves), _mm256_loadu_si256(halves + 1));
+inline __m256i fold(__m512i v) {
+    return _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
 }
 
 inline __m128i reduce_group(const __m512i* part) {
@@ -38,7 +40,7 @@ inline __m128i reduce_group(const __m512i* part) {
 // Rows are short (768 bytes for 1536 int4 columns) and kGroup of them are read side by side, a
 // pattern the hardware does not foresee. So the next groups are asked for here, line after line in
 // the order of addresses (asking row by row, as they will be read, gave a third of the speed).
-constexpr size_t kPrefetchBytes = 4096;
+constexpr size_t kPrefetchBytes = 8192;
 
 // Packed weight rows of a group.
 struct Group {
@@ -57,7 +59,26 @@ struct Rows {
     }
 };
 
-// Adds 64 weight bytes of each row of a group to the sums.
+// Fields where they lie in their bytes, worth 1, 4, 16, 64 (int2) or 1, 16 (int4): no shifts, but a
+// sum for each, since 192 * 128 * 4 products of a lane still fit 32 bits 20,000 times.
+template <WeightType kType>
+inline void mask_in_place(__m512i raw, __m512i* fields) {
+    if constexpr (kType == WeightType::i8r) {
+        unpack<kType>(raw, fields);
+    } else {
+        constexpr size_t kStreams = Traits<kType>::kStreams;
+        constexpr size_t kBits = 8 / kStreams;
+        constexpr unsigned kMask = (1U << kBits) - 1U;
+#pragma GCC unroll 8
+        for (size_t s = 0; s < kStreams; ++s) {
+            const __m512i mask = _mm512_set1_epi8(static_cast<char>(kMask << (s * kBits)));
+            fields[s] = _mm512_and_si512(raw, mask);
+        }
+    }
+}
+
+// Adds 64 weight bytes of each row of a group to the sums. With a sum for each stream (one
+// activation row) fields stay in place.
 template <WeightType kType, size_t kMr, size_t kChains>
 inline __attribute__((always_inline)) void add_chunk(const __m512i* raw, const Rows& x, size_t byte,
                                                      __m512i (&sums)[kMr][kGroup][kChains]) {
@@ -65,7 +86,11 @@ inline __attribute__((always_inline)) void add_chunk(const __m512i* raw, const R
 #pragma GCC unroll 8
     for (size_t r = 0; r < kGroup; ++r) {
         __m512i fields[kStreams];
-        unpack<kType>(raw[r], fields);
+        if constexpr (kChains == kStreams) {
+            mask_in_place<kType>(raw[r], fields);
+        } else {
+            unpack<kType>(raw[r], fields);
+        }
 #pragma GCC unroll 8
         for (size_t i = 0; i < kMr; ++i) {
 #pragma GCC unroll 8
@@ -115,7 +140,12 @@ void dot_group(const Group& weights, const Rows& x, Sums& out) {
         for (size_t r = 0; r < kGroup; ++r) {
             __m512i sum = sums[i][r][0];
 #pragma GCC unroll 8
-            for (size_t c = 1; c < kChains; ++c) sum = _mm512_add_epi32(sum, sums[i][r][c]);
+            for (size_t c = 1; c < kChains; ++c) {
+                constexpr unsigned kBits = 8 / Traits<kType>::kStreams;
+                const auto shift =
+                    static_cast<unsigned>(c) * kBits;  // exact: all its terms have it
+                sum = _mm512_add_epi32(sum, _mm512_srai_epi32(sums[i][r][c], shift));
+            }
             out.part[i][r] = sum;
         }
     }
@@ -139,6 +169,9 @@ void run_few(const MatmulRowArgs& args) {
     weights.ahead_bytes = (kPrefetchBytes + group_bytes - 1) / group_bytes * group_bytes;
     const size_t limb_bytes = kStreams * args.x.stream_bytes;
     const size_t n_rows = args.x.n_limbs == kFixedPointLimbs ? 1 : kFewRows;
+    const auto* start =
+        reinterpret_cast<const char*>(args.weights) + args.n_begin * args.weight_stride_bytes;
+    for (size_t at = 0; at < weights.ahead_bytes; at += 64) _mm_prefetch(start + at, _MM_HINT_T0);
     Sums sums;
     for (size_t column = args.n_begin; column < args.n_end; column += kGroup) {
         const size_t left = args.n_end - column;

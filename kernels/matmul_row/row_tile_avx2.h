@@ -84,8 +84,14 @@ void unpack_tile(const MatmulRowArgs& args, size_t column, size_t byte, size_t n
         const size_t n = column + r < args.n_end ? column + r : args.n_end - 1;
         rows[r] = args.weights + n * args.weight_stride_bytes + byte;
     }
+    // The next tile's packed rows are asked for meanwhile, line after line.
+    const auto* next = reinterpret_cast<const char*>(rows[0]) - byte +
+                       kTileColumns * (args.weight_stride_bytes + byte);
     for (size_t at = 0; at < n_bytes; at += kQuad * kQuad) {
         for (size_t v = 0; v < kTileVectors; ++v) {
+            _mm_prefetch(next, _MM_HINT_T1);
+            _mm_prefetch(next + 64, _MM_HINT_T1);
+            next += 128;
             __m256i quads[kQuad];
             load_turned(rows + v * 8, at, n_bytes - at, quads);
 #pragma GCC unroll 8

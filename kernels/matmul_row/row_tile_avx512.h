@@ -113,8 +113,14 @@ void unpack_tile(const MatmulRowArgs& args, size_t column, size_t n_columns, siz
         const size_t n = column + (r < n_columns ? r : n_columns - 1);
         rows[r] = args.weights + n * args.weight_stride_bytes + byte;
     }
+    // The next tile's packed rows are asked for meanwhile, line after line.
+    const auto* next = reinterpret_cast<const char*>(rows[0]) - byte +
+                       n_columns * (args.weight_stride_bytes + byte);
     for (size_t v = 0; v * kLanes < n_columns; ++v) {
         for (size_t at = 0; at < n_bytes; at += kQuad * kQuad) {
+#pragma GCC unroll 8
+            for (size_t line = 0; line < 4; ++line) _mm_prefetch(next + line * 64, _MM_HINT_T1);
+            next += kLanes * kQuad * kQuad;
             __m512i quads[kQuad];
             load_turned(rows + v * kLanes, at, n_bytes - at, quads);
 #pragma GCC unroll 8
