@@ -58,6 +58,7 @@ struct EngineFacts {
 };
 
 class Session;
+class VisionEncoder;
 struct EngineParts;  // core/engine/engine_parts.h: what sessions share
 
 class Engine {
@@ -83,6 +84,7 @@ class Engine {
 
   private:
     friend class Session;
+    friend class VisionEncoder;
     explicit Engine(std::unique_ptr<EngineParts> parts);
     std::unique_ptr<EngineParts> parts_;
 };

@@ -94,8 +94,11 @@ Matcher::Outcome search(std::string_view pattern, std::string_view name) {
     return Matcher::Outcome::no;
 }
 
-bool concerns_text(std::string_view pattern) {
-    return pattern.find("_tower") == std::string_view::npos;
+/// Patterns of the towers match nothing in the text model, and one of them is beyond the matcher.
+bool may_concern(std::string_view pattern, std::string_view module) {
+    constexpr std::string_view kTower = "_tower";
+    return pattern.find(kTower) == std::string_view::npos ||
+           module.find(kTower) != std::string_view::npos;
 }
 
 std::optional<size_t> bits_of(const Json& entry) {
@@ -113,7 +116,7 @@ std::optional<size_t> declared_bits(const Json& quantization_config, std::string
         // All patterns for the text model match at the same place ("language_model" or the start),
         // so the first listed wins, as it does for the leftmost match of their alternation.
         for (const Json::Member& member : patterns->members) {
-            if (!concerns_text(member.first)) continue;
+            if (!may_concern(member.first, module)) continue;
             const auto outcome = search(member.first, module);
             if (outcome == Matcher::Outcome::not_understood) return std::nullopt;
             if (outcome == Matcher::Outcome::yes) return bits_of(member.second);
