@@ -112,10 +112,12 @@ inline void fifth_bits(const uint8_t* first, const uint8_t* second, __m256i bits
 }
 
 // The level table of iq4_nl and iq4_xs.
+inline __m128i iq4_table() {
+    return _mm_setr_epi8(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
+}
+
 inline __m256i iq4_levels(__m256i nibbles) {
-    const __m128i table =
-        _mm_setr_epi8(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
-    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), nibbles);
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(iq4_table()), nibbles);
 }
 
 // Eight bytes in column order to the order of kGroupOfLane.

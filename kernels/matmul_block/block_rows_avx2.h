@@ -39,11 +39,13 @@ class StoredRows {
         : args_(args), n_full_(args.k / 256), tail_bytes_(args.k % 256 * F::kBytes / 256) {}
     static constexpr int bias() { return F::kBias; }
     // Asks for the cache lines of the block `ahead` bytes after this one. A hint: never faults.
-    __attribute__((always_inline)) void prefetch(size_t block, size_t ahead) const {
-        const uint8_t* p = rows_[0] + block * F::kBytes + ahead;
+    __attribute__((always_inline)) void prefetch(size_t block, size_t slot, size_t ahead) const {
+        const uint8_t* p = rows_[slot] + block * F::kBytes + ahead;
 #pragma GCC unroll 5
         for (size_t at = 0; at < F::kBytes; at += 64) _mm_prefetch(p + at, _MM_HINT_T0);
     }
+    bool is_whole(size_t block) const { return block < n_full_; }
+    const uint8_t* at(size_t block, size_t slot) const { return rows_[slot] + block * F::kBytes; }
     void row(size_t n, size_t slot) { rows_[slot] = args_.weights + n * args_.weight_stride_bytes; }
     __attribute__((always_inline)) void load(size_t block, size_t slot, Block256& b) const {
         const uint8_t* p = rows_[slot] + block * F::kBytes;
@@ -77,7 +79,7 @@ class UnpackedRows {
           padded_((args.k + 255) / 256 * 256),
           bias_(kWidth == Width::s8 ? 0 : block_traits(args.type).bias) {}
     int bias() const { return bias_; }
-    void prefetch(size_t, size_t) const {}
+    void prefetch(size_t, size_t, size_t) const {}
     void row(size_t n, size_t slot) {
         int8_t* codes = codes_at(slot);
         float* scales = scales_at(slot);

@@ -14,6 +14,8 @@
 namespace gemlet {
 namespace {
 
+constexpr size_t kMaxDotRows = 4;  // more activation rows than these multiply unpacked tiles
+
 // Products whose 16-bit pair sums may be added before they are widened.
 constexpr int adds_of(Width width) {
     switch (width) {
@@ -40,11 +42,6 @@ inline __m256i widen(__m256i pairs) { return _mm256_madd_epi16(pairs, _mm256_set
 
 // Decode's products.
 struct Arith {
-    template <Width kWidth>
-    static constexpr int bias(int stored) {
-        return stored;
-    }
-
     // Sums of each 128-bit lane of v[j]: element j of that lane. kRoom: additions 16 bits can take.
     template <int kRoom>
     __attribute__((always_inline)) static __m256i reduce(const __m256i v[4]) {
@@ -80,6 +77,15 @@ struct Arith {
             for (int j = 0; j < 4; ++j) v[0][j] = _mm256_add_epi32(widen(v[0][j]), widen(v[1][j]));
             sums[0] = add_pairs(add_pairs(v[0][0], v[0][1]), add_pairs(v[0][2], v[0][3]));
         }
+    }
+};
+
+struct Dots {
+    static constexpr int kSignedBias = 0;
+    template <size_t kM, class Rows>
+    static void dot_rows(const Rows& rows, size_t n_rows, const XBlock* x, size_t n_blocks,
+                         __m256 lanes[kM][kRowsAtOnce]) {
+        gemlet::dot_rows<Arith, kM>(rows, n_rows, x, n_blocks, lanes);
     }
 };
 
@@ -151,7 +157,7 @@ void run(const MatmulBlockArgs& args) {
     if (args.m == 0 || args.n_begin >= args.n_end) return;
     uint8_t* work = args.scratch + unpacked_bytes(args.k);
     with_rows(args, args.scratch, [&](auto rows) {
-        if (args.m <= kMaxDotRows) return multiply_few<Arith>(args, rows, work);
+        if (args.m <= kMaxDotRows) return multiply_few<Dots>(args, rows, work);
         multiply_many<Vectors>(args, rows, work);
     });
 }

@@ -7,11 +7,13 @@
 
 #include "kernels/matmul_block/block_pack_avx2.h"
 #include "kernels/matmul_block/matmul_block.h"
+#include "kernels/matmul_block/row_dots_avx512.h"
 #include "kernels/matmul_block/tile_multiply_avx2.h"
-#include "kernels/matmul_block/vnni_dots.h"
 
 namespace gemlet {
 namespace {
+
+constexpr size_t kMaxDotRows = 8;  // more activation rows than these multiply unpacked tiles
 
 // Prefill's vectors.
 struct Vectors {
@@ -67,7 +69,7 @@ void run(const MatmulBlockArgs& args) {
     if (args.m == 0 || args.n_begin >= args.n_end) return;
     uint8_t* work = args.scratch + unpacked_bytes(args.k);
     with_rows(args, args.scratch, [&](auto rows) {
-        if (args.m <= kMaxDotRows) return multiply_few<VnniArith>(args, rows, work);
+        if (args.m <= kMaxDotRows) return multiply_few<PairDots>(args, rows, work);
         multiply_many<Vectors>(args, rows, work);
     });
 }

@@ -8,7 +8,6 @@
 namespace gemlet {
 namespace {
 
-constexpr size_t kMaxDotRows = 4;   // activation rows that share one look at the weights
 constexpr size_t kRowsAtOnce = 8;   // weight rows whose lanes are added together
 constexpr size_t kPrefetch = 2048;  // bytes ahead of the block at hand; rows follow each other
 
@@ -87,66 +86,81 @@ inline __m256 add_lanes(const __m256 rows[kRowsAtOnce]) {
     return sum;
 }
 
-// Stores the sums of rows n..n+n_rows-1.
-template <size_t kM>
-inline void store_sums(const MatmulBlockArgs& args, const __m256 lanes[kM][kRowsAtOnce], size_t n,
-                       size_t n_rows) {
+// Sums of kM activation rows and n_rows weight rows, chosen before, by lane.
+template <class Arith, size_t kM, class Rows>
+inline void dot_rows(const Rows& rows, size_t n_rows, const XBlock* x, size_t n_blocks,
+                     __m256 lanes[kM][kRowsAtOnce]) {
+    for (size_t i = 0; i < n_rows; ++i) {
+        __m256 acc[kM];
+#pragma GCC unroll 4
+        for (size_t r = 0; r < kM; ++r) acc[r] = _mm256_setzero_ps();
+        for (size_t b = 0; b < n_blocks; ++b) {
+            Block256 w;
+            rows.prefetch(b, i, kPrefetch);
+            rows.load(b, i, w);
+#pragma GCC unroll 4
+            for (size_t r = 0; r < kM; ++r) {
+                acc[r] = add_block<Arith, Rows>(w, x[r * n_blocks + b], acc[r]);
+            }
+        }
+#pragma GCC unroll 4
+        for (size_t r = 0; r < kM; ++r) lanes[r][i] = acc[r];
+    }
+}
+
+// Activation rows m0..m0+kM-1 and weight rows n..n+n_rows-1.
+template <class Dots, size_t kM, class Rows>
+void store_dots(const MatmulBlockArgs& args, const Rows& rows, const XBlock* x, size_t m0, size_t n,
+                size_t n_rows) {
+    const size_t n_blocks = (args.k + 255) / 256;
+    __m256 lanes[kM][kRowsAtOnce] = {};
+    Dots::template dot_rows<kM>(rows, n_rows, x + m0 * n_blocks, n_blocks, lanes);
     for (size_t r = 0; r < kM; ++r) {
         alignas(32) float sums[kRowsAtOnce];
         _mm256_store_ps(sums, add_lanes(lanes[r]));
-        memcpy(args.out + r * args.out_stride + n, sums, n_rows * sizeof(float));
+        memcpy(args.out + (m0 + r) * args.out_stride + n, sums, n_rows * sizeof(float));
     }
 }
 
-template <class Arith, size_t kM, class Rows>
-void dot_rows(const MatmulBlockArgs& args, const XBlock* x, Rows& rows) {
-    const size_t n_blocks = (args.k + 255) / 256;
-    for (size_t n = args.n_begin; n < args.n_end; n += kRowsAtOnce) {
-        const size_t n_rows = args.n_end - n < kRowsAtOnce ? args.n_end - n : kRowsAtOnce;
-        __m256 lanes[kM][kRowsAtOnce] = {};
-        for (size_t i = 0; i < n_rows; ++i) {
-            rows.row(n + i, 0);
-            __m256 acc[kM];
-#pragma GCC unroll 4
-            for (size_t r = 0; r < kM; ++r) acc[r] = _mm256_setzero_ps();
-            for (size_t b = 0; b < n_blocks; ++b) {
-                Block256 w;
-                rows.prefetch(b, kPrefetch);
-                rows.load(b, 0, w);
-#pragma GCC unroll 4
-                for (size_t r = 0; r < kM; ++r) {
-                    acc[r] = add_block<Arith, Rows>(w, x[r * n_blocks + b], acc[r]);
-                }
-            }
-#pragma GCC unroll 4
-            for (size_t r = 0; r < kM; ++r) lanes[r][i] = acc[r];
+inline void fill_x_blocks(const MatmulBlockArgs& args, bool halves, int bias, XBlock* x) {
+    const size_t n_groups = args.k / 32;
+    for (size_t r = 0; r < args.m; ++r) {
+        for (size_t g = 0; g < n_groups; g += 8, ++x) {
+            const size_t left = n_groups - g;
+            fill_x_block(args, r * args.k + 32 * g, left < 8 ? left : 8, halves, bias, *x);
         }
-        store_sums<kM>(args, lanes, n, n_rows);
     }
 }
 
-// 1 to kMaxDotRows activation rows. `scratch` holds their XBlocks.
-template <class Arith, class Rows>
+// A few activation rows, in fours while the weight rows are in cache. `scratch` holds their
+// XBlocks. Dots has kSignedBias (that of signed codes) and dot_rows, which may read one row more
+// when n_rows is odd.
+template <class Dots, class Rows>
 void multiply_few(const MatmulBlockArgs& args, Rows& rows, uint8_t* scratch) {
     auto* x = reinterpret_cast<XBlock*>(scratch);
-    const size_t n_blocks = (args.k + 255) / 256;
-    const int bias = Arith::template bias<Rows::kWidth>(rows.bias());
-    for (size_t r = 0; r < args.m; ++r) {
-        for (size_t b = 0; b < n_blocks; ++b) {
-            const size_t left = args.k / 32 - 8 * b;
-            fill_x_block(args, r * args.k + 256 * b, left < 8 ? left : 8, Rows::kHalves, bias,
-                         x[r * n_blocks + b]);
+    const int bias = Rows::kWidth == Width::s8 ? Dots::kSignedBias : rows.bias();
+    fill_x_blocks(args, Rows::kHalves, bias, x);
+    for (size_t n = args.n_begin; n < args.n_end; n += kRowsAtOnce) {
+        const size_t n_rows = args.n_end - n < kRowsAtOnce ? args.n_end - n : kRowsAtOnce;
+        for (size_t i = 0; i < n_rows + n_rows % 2; ++i) {
+            rows.row(i < n_rows ? n + i : args.n_end - 1, i);
         }
-    }
-    switch (args.m) {
-        case 1:
-            return dot_rows<Arith, 1>(args, x, rows);
-        case 2:
-            return dot_rows<Arith, 2>(args, x, rows);
-        case 3:
-            return dot_rows<Arith, 3>(args, x, rows);
-        default:
-            return dot_rows<Arith, 4>(args, x, rows);
+        for (size_t m = 0; m < args.m; m += 4) {
+            switch (args.m - m) {
+                case 1:
+                    store_dots<Dots, 1>(args, rows, x, m, n, n_rows);
+                    break;
+                case 2:
+                    store_dots<Dots, 2>(args, rows, x, m, n, n_rows);
+                    break;
+                case 3:
+                    store_dots<Dots, 3>(args, rows, x, m, n, n_rows);
+                    break;
+                default:
+                    store_dots<Dots, 4>(args, rows, x, m, n, n_rows);
+                    break;
+            }
+        }
     }
 }
 
