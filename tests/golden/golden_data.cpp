@@ -93,5 +93,8 @@ std::vector<int32_t> Goldens::ints(const std::string& name) const {
 std::vector<int8_t> Goldens::codes(const std::string& name) const {
     return read<int8_t>(name, RawType::i8);
 }
+std::vector<uint8_t> Goldens::bytes(const std::string& name) const {
+    return read<uint8_t>(name, RawType::u8);
+}
 
 }  // namespace gemlet::test

@@ -45,6 +45,7 @@ class Goldens {
     std::vector<float> floats(const std::string& name) const;
     std::vector<int32_t> ints(const std::string& name) const;
     std::vector<int8_t> codes(const std::string& name) const;
+    std::vector<uint8_t> bytes(const std::string& name) const;
     std::span<const TensorView> tensors() const { return files_->tensors(); }
 
   private:

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Cuts the reference results that the tests need out of the large reference data.
 
-usage: make_goldens.py SHARED OUT     (SHARED holds data/fixtures and data/fixtures-qat)
+usage: make_goldens.py SHARED OUT [all]     (SHARED holds data/fixtures and data/fixtures-qat)
 
 Writes OUT/<model>/goldens.safetensors for every model, and copies of a few small models beside
 them, so that the tests have something to run on without the large data:
   e2b-tiny/q4_0.gguf, moe-26b-tiny/q4_0.gguf, e2b-quant-tiny/q4_k_m.gguf: copied as they are
-  qat/checkpoint: the text half of the QAT mobile checkpoint
+  qat/checkpoint: the text decoder and the vision encoder of the QAT mobile checkpoint
+Pictures: OUT/pictures.safetensors holds the patches of one, OUT/<model>/pictures.safetensors
+what each model makes of them; IMAGES lists what is kept ("all" as a third argument: everything).
 Logits of long prompts are thinned: to every eighth row and the last 16; quantised models to the
 last 8, QAT mobile to the last 16.
 """
@@ -23,8 +25,11 @@ VERSION = "1"
 COPIES = ["e2b-tiny/q4_0.gguf", "moe-26b-tiny/q4_0.gguf", "e2b-quant-tiny/q4_k_m.gguf"]
 MODELS = ["e2b-tiny", "e4b-tiny", "dense-31b-tiny", "moe-26b-tiny", "unified-12b-tiny",
           "e2b-quant-tiny"]
+IMAGES = ["a_70"]
 QUANT_LONG_ROWS = 8
 QAT_LONG_ROWS = 16
+QAT_PICTURE = ("pixel_values", "image_soft_tokens")
+KEPT = ("lm_head", "model.language_model", "model.vision_tower", "model.embed_vision")
 
 
 def write(path, arrays, source):
@@ -62,6 +67,21 @@ def model_goldens(folder):
     return out
 
 
+def picture_goldens(fixtures, out, images):
+    patches = np.load(fixtures / "inputs" / "image_patches.npz")
+    write(out / "pictures.safetensors",
+          {f"{i}.{what}": patches[f"{i}_{what}"].astype(kind) for i in images
+           for what, kind in (("patches_u8", np.uint8), ("positions", np.int32))}, "inputs")
+    for model in MODELS:
+        if not (fixtures / model / "image.npz").exists():
+            continue
+        image = np.load(fixtures / model / "image.npz")
+        names = ("encoder", "projected", "prompt", "logits")
+        write(out / model / "pictures.safetensors",
+              {f"{i}.{name}": image[f"{i}_{name}"] for i in images for name in names},
+              "fixtures/" + model)
+
+
 def read_raw(path):
     """Header and data of a safetensors file: BF16 is nothing numpy knows."""
     blob = path.read_bytes()
@@ -73,7 +93,7 @@ def cut_checkpoint(source, target):
     header, data = read_raw(source / "model.safetensors")
     kept, chunks, at = {}, [], 0
     for name, entry in header.items():
-        if name == "__metadata__" or not name.startswith(("lm_head", "model.language_model")):
+        if name == "__metadata__" or not name.startswith(KEPT):
             continue
         begin, end = entry["data_offsets"]
         kept[name] = {**entry, "data_offsets": [at, at + end - begin]}
@@ -105,6 +125,8 @@ def main():
     for model in MODELS:
         write(out / model / "goldens.safetensors", model_goldens(fixtures / model),
               "fixtures/" + model)
+    picture_goldens(fixtures, out, IMAGES if sys.argv[3:] != ["all"] else
+                    [f"{i}_{budget}" for i in "abc" for budget in (70, 140)])
     for name in COPIES:
         shutil.copyfile(fixtures / name, out / name)
     nano = np.load(shared / "data" / "nano" / "eval" / "numeric_reference.npz")
@@ -118,6 +140,9 @@ def main():
           {name: rows[-QAT_LONG_ROWS:] if len(rows) > 2 * QAT_LONG_ROWS else rows
            for name, rows in float_arrays(qat / "text_goldens.safetensors",
                                           lambda name: ".logits" in name).items()}, "qat")
+    write(out / "qat" / "pictures.safetensors",
+          float_arrays(qat / "multimodal_goldens.safetensors",
+                       lambda name: name in QAT_PICTURE), "qat")
     write(out / "qat" / "trace.safetensors",
           float_arrays(qat / "trace_4.safetensors",
                        lambda name: name.endswith((".x", ".y_codes")) or name == "lm_head.y"),
