@@ -12,6 +12,10 @@ namespace {
 constexpr const char* kNames[kIsas] = {"scalar", "avx2", "avxvnni", "avx512", "avx512vnni",
                                        "amx",    "neon", "dotprod", "i8mm",   "sve2"};
 
+#if defined(__x86_64__)
+constexpr unsigned kCpuidAvxVnni = 1U << 4U;  // leaf 7, subleaf 1, EAX
+#endif
+
 }  // namespace
 
 const char* isa_name(Isa isa) { return kNames[static_cast<size_t>(isa)]; }
@@ -39,6 +43,9 @@ IsaSet detect_isas() {
                         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
                         __builtin_cpu_supports("avx512dq");
     if (avx2) set.add(Isa::avx2);
+    const bool avxvnni =
+        __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & kCpuidAvxVnni) != 0;
+    if (avx2 && avxvnni) set.add(Isa::avxvnni);
     if (avx512) set.add(Isa::avx512);
     if (avx512 && __builtin_cpu_supports("avx512vnni")) set.add(Isa::avx512vnni);
 #endif

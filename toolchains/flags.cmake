@@ -22,6 +22,7 @@ endif()
 # Instruction sets: a kernel file ends in _<isa>.cpp and gets that set's flags, nothing else does.
 set(GEMLET_FLAGS_scalar "")
 set(GEMLET_FLAGS_avx2 -mavx2 -mfma -mf16c)
+set(GEMLET_FLAGS_avxvnni ${GEMLET_FLAGS_avx2} -mavxvnni)
 # g++ 12's own AVX-512 header makes "undefined" vectors by self-initialisation, which its own warning
 # then reports in our files.
 set(GEMLET_FLAGS_avx512 -Wno-uninitialized -Wno-maybe-uninitialized ${GEMLET_FLAGS_avx2} -mavx512f -mavx512bw -mavx512vl -mavx512dq)

@@ -6,6 +6,7 @@ namespace gemlet {
 extern const MatmulRowVariant matmul_row_scalar;
 #ifdef GEMLET_X86_KERNELS
 extern const MatmulRowVariant matmul_row_avx2;
+extern const MatmulRowVariant matmul_row_avxvnni;
 extern const MatmulRowVariant matmul_row_avx512vnni;
 #endif
 
@@ -14,6 +15,7 @@ namespace {
 constexpr const MatmulRowVariant* kVariants[] = {
 #ifdef GEMLET_X86_KERNELS
     &matmul_row_avx512vnni,
+    &matmul_row_avxvnni,
     &matmul_row_avx2,
 #endif
     &matmul_row_scalar,

@@ -13,6 +13,7 @@
 // 85-88 % (int4) and 88-90 % (int2) of what vpmaddubsw + vpaddw do from registers; int8 at 43 %,
 // because a code takes two products; 4 rows at 55-60 %, 8 rows at 67-74 %. Decode from L2: int4 and
 // int8 33 GB/s, above what memory gives; int2 18-22 GB/s, 15 vector operations for 32 bytes.
+#include "kernels/matmul_row/row_few_avx2.h"
 #include "kernels/matmul_row/row_tile_avx2.h"
 
 namespace gemlet {
@@ -21,8 +22,6 @@ void matmul_row_pack_avx2(const PackRowArgs& args);
 
 namespace {
 
-constexpr size_t kChunk = 32;  // bytes of a register
-constexpr size_t kMaxMr = 3;
 // Fewer activation rows are multiplied straight from the packed weights.
 constexpr size_t kTileMinRows = 4;
 
@@ -50,13 +49,6 @@ struct Traits<WeightType::i8r> {
     static constexpr int32_t kZero = 0;  // few rows multiply the signed codes themselves
 };
 
-// Bytes beyond n are zero and not read.
-inline __m256i load_part(const uint8_t* p, size_t n) {
-    alignas(kChunk) uint8_t copy[kChunk] = {};
-    memcpy(copy, p, n);
-    return load(copy);
-}
-
 inline __m256i widen(__m256i sums16, short worth) {
     return _mm256_madd_epi16(sums16, _mm256_set1_epi16(worth));
 }
@@ -77,177 +69,50 @@ inline void unpack(__m256i raw, __m256i* fields) {
     }
 }
 
-struct Sums {
-    __m256i part[kMaxMr][kGroup];  // [activation row, weight row], 8 lanes still to be added
-};
-
-// ---- Few rows ----
-
-// Rows are short (768 bytes for 1536 int4 columns) and kGroup of them are read side by side, a
-// pattern the hardware does not foresee. So the next groups are asked for here, line after line in
-// the order of addresses (asking row by row, as they will be read, gave a third of the speed).
-constexpr size_t kPrefetchBytes = 4096;
-
-// Packed weight rows of a group.
-struct Group {
-    const uint8_t* rows[kGroup];
-    size_t row_bytes;
-    size_t ahead_bytes;  // distance of the prefetches, a whole number of groups
-};
-
-// Activations of up to kMaxMr rows (or limbs).
-struct Rows {
-    const int8_t* codes;
-    size_t row_bytes;
-    size_t stream_bytes;
-    const int8_t* at(size_t row, size_t stream, size_t byte) const {
-        return codes + row * row_bytes + stream * stream_bytes + byte;
-    }
-};
-
-// Adds 32 weight bytes of kNr rows to the sums: 16-bit ones, for i8r 32-bit ones.
-template <WeightType kType, size_t kMr, size_t kNr>
-inline __attribute__((always_inline)) void add_chunk(const __m256i* raw, const Rows& x, size_t byte,
-                                                     __m256i (&sums)[kMr][kNr]) {
-    constexpr size_t kStreams = Traits<kType>::kStreams;
-#pragma GCC unroll 8
-    for (size_t r = 0; r < kNr; ++r) {
-        if constexpr (kType == WeightType::i8r) {
-            const __m256i low = _mm256_cvtepi8_epi16(_mm256_castsi256_si128(raw[r]));
-            const __m256i high = _mm256_cvtepi8_epi16(_mm256_extracti128_si256(raw[r], 1));
-#pragma GCC unroll 8
-            for (size_t i = 0; i < kMr; ++i) {
-                const auto* codes = reinterpret_cast<const __m128i*>(x.at(i, 0, byte));
-                const __m256i a =
-                    _mm256_madd_epi16(low, _mm256_cvtepi8_epi16(_mm_loadu_si128(codes)));
-                const __m256i b =
-                    _mm256_madd_epi16(high, _mm256_cvtepi8_epi16(_mm_loadu_si128(codes + 1)));
-                sums[i][r] = _mm256_add_epi32(sums[i][r], _mm256_add_epi32(a, b));
-            }
-        } else {
-            __m256i fields[kStreams];
-            unpack<kType>(raw[r], fields);
-#pragma GCC unroll 8
-            for (size_t i = 0; i < kMr; ++i) {
-#pragma GCC unroll 8
-                for (size_t s = 0; s < kStreams; ++s) {
-                    const __m256i product = _mm256_maddubs_epi16(fields[s], load(x.at(i, s, byte)));
-                    sums[i][r] = _mm256_add_epi16(sums[i][r], product);
-                }
-            }
-        }
-    }
-}
-
-template <WeightType kType, size_t kMr, size_t kNr>
-inline __attribute__((always_inline)) void widen_sums(__m256i (&narrow)[kMr][kNr],
-                                                      __m256i (&wide)[kMr][kNr]) {
-#pragma GCC unroll 8
-    for (size_t i = 0; i < kMr; ++i) {
-#pragma GCC unroll 8
-        for (size_t r = 0; r < kNr; ++r) {
-            const __m256i sum = kType == WeightType::i8r ? narrow[i][r] : widen(narrow[i][r], 1);
-            wide[i][r] = _mm256_add_epi32(wide[i][r], sum);
-            narrow[i][r] = _mm256_setzero_si256();
-        }
-    }
-}
-
-// Multiplies kMr activation rows with weight rows first..first+kNr-1 of a group.
-template <WeightType kType, size_t kMr, size_t kNr>
-void dot_rows(const Group& weights, const Rows& x, size_t first, Sums& out) {
-    __m256i narrow[kMr][kNr] = {};
-    __m256i wide[kMr][kNr] = {};
-    __m256i raw[kNr];
-    const size_t full_bytes = weights.row_bytes / kChunk * kChunk;
-    size_t byte = 0;
-    while (byte < full_bytes) {
-        const size_t limit = byte + Traits<kType>::kChunksInSum * kChunk;
-        const size_t end = limit < full_bytes ? limit : full_bytes;
-        for (; byte < end; byte += kChunk) {
-            const auto* ahead = reinterpret_cast<const char*>(weights.rows[0] +
-                                                              weights.ahead_bytes + byte * kGroup);
-            _mm_prefetch(ahead, _MM_HINT_T0);
-            _mm_prefetch(ahead + 64, _MM_HINT_T0);
-#pragma GCC unroll 8
-            for (size_t r = 0; r < kNr; ++r) raw[r] = load(weights.rows[first + r] + byte);
-            add_chunk<kType>(raw, x, byte, narrow);
-        }
-        widen_sums<kType>(narrow, wide);
-    }
-    if (byte < weights.row_bytes) {
-#pragma GCC unroll 8
-        for (size_t r = 0; r < kNr; ++r) {
-            raw[r] = load_part(weights.rows[first + r] + byte, weights.row_bytes - byte);
-        }
-        add_chunk<kType>(raw, x, byte, narrow);
-        widen_sums<kType>(narrow, wide);
-    }
-#pragma GCC unroll 8
-    for (size_t i = 0; i < kMr; ++i) {
-#pragma GCC unroll 8
-        for (size_t r = 0; r < kNr; ++r) out.part[i][first + r] = wide[i][r];
-    }
-}
-
-template <WeightType kType, size_t kMr>
-void dot_group(const Group& weights, const Rows& x, Sums& out) {
-    if constexpr (kMr <= 2) {
-        dot_rows<kType, kMr, 4>(weights, x, 0, out);
-    } else {
-        dot_rows<kType, kMr, 2>(weights, x, 0, out);
-        dot_rows<kType, kMr, 2>(weights, x, 2, out);
-    }
-}
-
-// Rows beyond the range stand for the last one: computed, never stored.
-inline void point_group(const MatmulRowArgs& args, size_t column, Group& group) {
-#pragma GCC unroll 8
-    for (size_t r = 0; r < kGroup; ++r) {
-        const size_t n = column + r < args.n_end ? column + r : args.n_end - 1;
-        group.rows[r] = args.weights + n * args.weight_stride_bytes;
-    }
-}
-
+// Few rows; int8 weights are multiplied as 16-bit numbers, so their sums are wide and centred.
 template <WeightType kType>
-void run_few(const MatmulRowArgs& args) {
-    constexpr size_t kStreams = Traits<kType>::kStreams;
-    const size_t group_bytes = kGroup * args.weight_stride_bytes;
-    Group weights = {};
-    weights.row_bytes = (args.k + kStreams - 1) / kStreams;
-    weights.ahead_bytes = (kPrefetchBytes + group_bytes - 1) / group_bytes * group_bytes;
-    const size_t limb_bytes = kStreams * args.x.stream_bytes;
-    const size_t n_rows = args.x.n_limbs == kFixedPointLimbs ? 1 : kMaxMr;
-    Sums sums;
-    for (size_t column = args.n_begin; column < args.n_end; column += kGroup) {
-        const size_t left = args.n_end - column;
-        const size_t n = left < kGroup ? left : kGroup;
-        point_group(args, column, weights);
-        for (size_t row = 0; row < args.m; row += n_rows) {
-            const Rows x = {args.x.codes + row * args.x.n_limbs * limb_bytes, limb_bytes,
-                            args.x.stream_bytes};
-            if (args.x.n_limbs == kFixedPointLimbs) {
-                dot_group<kType, kFixedPointLimbs>(weights, x, sums);
-                __m128i digits[kFixedPointLimbs];
-                for (size_t i = 0; i < kFixedPointLimbs; ++i) {
-                    digits[i] = reduce_group(sums.part[i]);
+struct Few {
+    static constexpr size_t kStreams = Traits<kType>::kStreams;
+    static constexpr size_t kChunksInSum = Traits<kType>::kChunksInSum;
+    static constexpr int32_t kZero = Traits<kType>::kZero;
+
+    static __m256i widened(__m256i sum) { return kType == WeightType::i8r ? sum : widen(sum, 1); }
+
+    // Adds 32 weight bytes of kNr rows to the sums: 16-bit ones, for i8r 32-bit ones.
+    template <size_t kMr, size_t kNr>
+    static inline __attribute__((always_inline)) void add_chunk(const __m256i* raw, const Rows& x,
+                                                                size_t byte,
+                                                                __m256i (&sums)[kMr][kNr]) {
+#pragma GCC unroll 8
+        for (size_t r = 0; r < kNr; ++r) {
+            if constexpr (kType == WeightType::i8r) {
+                const __m256i low = _mm256_cvtepi8_epi16(_mm256_castsi256_si128(raw[r]));
+                const __m256i high = _mm256_cvtepi8_epi16(_mm256_extracti128_si256(raw[r], 1));
+#pragma GCC unroll 8
+                for (size_t i = 0; i < kMr; ++i) {
+                    const auto* codes = reinterpret_cast<const __m128i*>(x.at(i, 0, byte));
+                    const __m256i a =
+                        _mm256_madd_epi16(low, _mm256_cvtepi8_epi16(_mm_loadu_si128(codes)));
+                    const __m256i b =
+                        _mm256_madd_epi16(high, _mm256_cvtepi8_epi16(_mm_loadu_si128(codes + 1)));
+                    sums[i][r] = _mm256_add_epi32(sums[i][r], _mm256_add_epi32(a, b));
                 }
-                finish_limbs(args, Traits<kType>::kZero, digits, row, column, n);
-                continue;
-            }
-            const size_t m = args.m - row < kMaxMr ? args.m - row : kMaxMr;
-            if (m == 1) dot_group<kType, 1>(weights, x, sums);
-            if (m == 2) dot_group<kType, 2>(weights, x, sums);
-            if (m == 3) dot_group<kType, 3>(weights, x, sums);
-            for (size_t i = 0; i < m; ++i) {
-                finish_row(args, Traits<kType>::kZero, reduce_group(sums.part[i]), row + i, column,
-                           n);
+            } else {
+                __m256i fields[kStreams];
+                unpack<kType>(raw[r], fields);
+#pragma GCC unroll 8
+                for (size_t i = 0; i < kMr; ++i) {
+#pragma GCC unroll 8
+                    for (size_t s = 0; s < kStreams; ++s) {
+                        const __m256i product =
+                            _mm256_maddubs_epi16(fields[s], load(x.at(i, s, byte)));
+                        sums[i][r] = _mm256_add_epi16(sums[i][r], product);
+                    }
+                }
             }
         }
     }
-}
-
-// ---- Many rows ----
+};
 
 // Adds kMr rows times n_quads quads of a plane to 16-bit sums, then widens these.
 template <size_t kMr>
@@ -332,7 +197,7 @@ void run_type(const MatmulRowArgs& args) {
     if (args.x.n_limbs == 1 && args.m >= kTileMinRows) {
         run_many<Scheme<kType>>(args);
     } else {
-        run_few<kType>(args);
+        run_few<Few<kType>>(args);
     }
 }
 

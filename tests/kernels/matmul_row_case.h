@@ -11,6 +11,7 @@
 
 namespace gemlet {
 #ifdef GEMLET_EMULATED_KERNELS
+extern const MatmulRowVariant matmul_row_avxvnni_emulated;
 extern const MatmulRowVariant matmul_row_avx512vnni_emulated;
 #endif
 
@@ -19,6 +20,7 @@ namespace test {
 inline std::vector<TestedVariant<MatmulRowVariant>> matmul_row_tested() {
     std::vector<const MatmulRowVariant*> emulated;
 #ifdef GEMLET_EMULATED_KERNELS
+    emulated.push_back(&matmul_row_avxvnni_emulated);
     emulated.push_back(&matmul_row_avx512vnni_emulated);
 #endif
     return tested_variants<MatmulRowVariant>(matmul_row_variants(), emulated);

@@ -159,8 +159,8 @@ class MatmulRow : public testing::TestWithParam<Parameter> {
     }
 };
 
-constexpr size_t kRows[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 16, 17, 31, 33};
-constexpr size_t kColumns[] = {1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 65};
+constexpr size_t kRows[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 17, 33};
+constexpr size_t kColumns[] = {1, 3, 4, 5, 8, 9, 16, 17, 32, 47, 48, 49};
 
 TEST_P(MatmulRow, equals_scalar_at_edges_of_k) {
     GEMLET_SKIP_UNLESS_RUNS(std::get<0>(GetParam()));

@@ -1,0 +1,157 @@
+// A few activation rows (1..3 at a time, or the three limbs of one) with 256-bit registers, for
+// AVX2 and AVX-VNNI: kGroup weight rows are unpacked in registers and multiplied with all of them.
+//
+// A policy says how (Few below): kStreams, kZero (what a field has too much), add_chunk (adds 32
+// weight bytes of some rows to sums), kChunksInSum (chunks until these must be widened), widened.
+#pragma once
+
+#include "kernels/matmul_row/row_finish_avx2.h"
+
+namespace gemlet {
+namespace {
+
+constexpr size_t kChunk = 32;  // bytes of a register
+constexpr size_t kMaxMr = 3;
+
+// Bytes beyond n are zero and not read.
+inline __m256i load_part(const uint8_t* p, size_t n) {
+    alignas(kChunk) uint8_t copy[kChunk] = {};
+    memcpy(copy, p, n);
+    return load(copy);
+}
+
+struct Sums {
+    __m256i part[kMaxMr][kGroup];  // [activation row, weight row], 8 lanes still to be added
+};
+
+// Rows are short (768 bytes for 1536 int4 columns) and kGroup of them are read side by side, a
+// pattern the hardware does not foresee. So the next groups are asked for here, line after line in
+// the order of addresses (asking row by row, as they will be read, gave a third of the speed).
+constexpr size_t kPrefetchBytes = 4096;
+
+// Packed weight rows of a group.
+struct Group {
+    const uint8_t* rows[kGroup];
+    size_t row_bytes;
+    size_t ahead_bytes;  // distance of the prefetches, a whole number of groups
+};
+
+// Activations of up to kMaxMr rows (or limbs).
+struct Rows {
+    const int8_t* codes;
+    size_t row_bytes;
+    size_t stream_bytes;
+    const int8_t* at(size_t row, size_t stream, size_t byte) const {
+        return codes + row * row_bytes + stream * stream_bytes + byte;
+    }
+};
+
+template <class Few, size_t kMr, size_t kNr>
+inline __attribute__((always_inline)) void widen_sums(__m256i (&narrow)[kMr][kNr],
+                                                      __m256i (&wide)[kMr][kNr]) {
+#pragma GCC unroll 8
+    for (size_t i = 0; i < kMr; ++i) {
+#pragma GCC unroll 8
+        for (size_t r = 0; r < kNr; ++r) {
+            const __m256i sum = Few::widened(narrow[i][r]);
+            wide[i][r] = _mm256_add_epi32(wide[i][r], sum);
+            narrow[i][r] = _mm256_setzero_si256();
+        }
+    }
+}
+
+// Multiplies kMr activation rows with weight rows first..first+kNr-1 of a group.
+template <class Few, size_t kMr, size_t kNr>
+void dot_rows(const Group& weights, const Rows& x, size_t first, Sums& out) {
+    __m256i narrow[kMr][kNr] = {};
+    __m256i wide[kMr][kNr] = {};
+    __m256i raw[kNr];
+    const size_t full_bytes = weights.row_bytes / kChunk * kChunk;
+    size_t byte = 0;
+    while (byte < full_bytes) {
+        const size_t limit = byte + Few::kChunksInSum * kChunk;
+        const size_t end = limit < full_bytes ? limit : full_bytes;
+        for (; byte < end; byte += kChunk) {
+            const auto* ahead = reinterpret_cast<const char*>(weights.rows[0] +
+                                                              weights.ahead_bytes + byte * kGroup);
+            _mm_prefetch(ahead, _MM_HINT_T0);
+            _mm_prefetch(ahead + 64, _MM_HINT_T0);
+#pragma GCC unroll 8
+            for (size_t r = 0; r < kNr; ++r) raw[r] = load(weights.rows[first + r] + byte);
+            Few::add_chunk(raw, x, byte, narrow);
+        }
+        widen_sums<Few>(narrow, wide);
+    }
+    if (byte < weights.row_bytes) {
+#pragma GCC unroll 8
+        for (size_t r = 0; r < kNr; ++r) {
+            raw[r] = load_part(weights.rows[first + r] + byte, weights.row_bytes - byte);
+        }
+        Few::add_chunk(raw, x, byte, narrow);
+        widen_sums<Few>(narrow, wide);
+    }
+#pragma GCC unroll 8
+    for (size_t i = 0; i < kMr; ++i) {
+#pragma GCC unroll 8
+        for (size_t r = 0; r < kNr; ++r) out.part[i][first + r] = wide[i][r];
+    }
+}
+
+template <class Few, size_t kMr>
+void dot_group(const Group& weights, const Rows& x, Sums& out) {
+    if constexpr (kMr <= 2) {
+        dot_rows<Few, kMr, 4>(weights, x, 0, out);
+    } else {
+        dot_rows<Few, kMr, 2>(weights, x, 0, out);
+        dot_rows<Few, kMr, 2>(weights, x, 2, out);
+    }
+}
+
+// Rows beyond the range stand for the last one: computed, never stored.
+inline void point_group(const MatmulRowArgs& args, size_t column, Group& group) {
+#pragma GCC unroll 8
+    for (size_t r = 0; r < kGroup; ++r) {
+        const size_t n = column + r < args.n_end ? column + r : args.n_end - 1;
+        group.rows[r] = args.weights + n * args.weight_stride_bytes;
+    }
+}
+
+template <class Few>
+void run_few(const MatmulRowArgs& args) {
+    constexpr size_t kStreams = Few::kStreams;
+    const size_t group_bytes = kGroup * args.weight_stride_bytes;
+    Group weights = {};
+    weights.row_bytes = (args.k + kStreams - 1) / kStreams;
+    weights.ahead_bytes = (kPrefetchBytes + group_bytes - 1) / group_bytes * group_bytes;
+    const size_t limb_bytes = kStreams * args.x.stream_bytes;
+    const size_t n_rows = args.x.n_limbs == kFixedPointLimbs ? 1 : kMaxMr;
+    Sums sums;
+    for (size_t column = args.n_begin; column < args.n_end; column += kGroup) {
+        const size_t left = args.n_end - column;
+        const size_t n = left < kGroup ? left : kGroup;
+        point_group(args, column, weights);
+        for (size_t row = 0; row < args.m; row += n_rows) {
+            const Rows x = {args.x.codes + row * args.x.n_limbs * limb_bytes, limb_bytes,
+                            args.x.stream_bytes};
+            if (args.x.n_limbs == kFixedPointLimbs) {
+                dot_group<Few, kFixedPointLimbs>(weights, x, sums);
+                __m128i digits[kFixedPointLimbs];
+                for (size_t i = 0; i < kFixedPointLimbs; ++i) {
+                    digits[i] = reduce_group(sums.part[i]);
+                }
+                finish_limbs(args, Few::kZero, digits, row, column, n);
+                continue;
+            }
+            const size_t m = args.m - row < kMaxMr ? args.m - row : kMaxMr;
+            if (m == 1) dot_group<Few, 1>(weights, x, sums);
+            if (m == 2) dot_group<Few, 2>(weights, x, sums);
+            if (m == 3) dot_group<Few, 3>(weights, x, sums);
+            for (size_t i = 0; i < m; ++i) {
+                finish_row(args, Few::kZero, reduce_group(sums.part[i]), row + i, column, n);
+            }
+        }
+    }
+}
+
+}  // namespace
+}  // namespace gemlet
