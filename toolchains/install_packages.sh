@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs the system packages (Debian 12, Ubuntu 24.04 or later) that are missing, and nothing when
 # none is. The only list of them.
-# Usage: toolchains/install_packages.sh [build] [test]     what for; default: build
+# Usage: toolchains/install_packages.sh [build] [test] [video]     what for; default: build
 set -euo pipefail
 
 build_packages=(
@@ -11,6 +11,10 @@ build_packages=(
     libsimdjson-dev      # tokenizer.json, 30 MB on the way of every start
     libcli11-dev         # command line
     libedit-dev          # line editing in gemlet chat
+    libjpeg-dev libpng-dev libwebp-dev   # pictures
+)
+video_packages=(         # large, and few need them
+    libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
 )
 test_packages=(
     libgtest-dev python3 clang-format-14 clang-tidy-14
@@ -21,7 +25,8 @@ for purpose in "${@:-build}"; do
     case "$purpose" in
         build) wanted+=("${build_packages[@]}") ;;
         test) wanted+=("${test_packages[@]}") ;;
-        *) echo "usage: $0 [build] [test]" >&2; exit 2 ;;
+        video) wanted+=("${video_packages[@]}") ;;
+        *) echo "usage: $0 [build] [test] [video]" >&2; exit 2 ;;
     esac
 done
 

@@ -43,6 +43,7 @@ THIRD_PARTY = {
     "libjpeg": r"jpeglib|turbojpeg",
     "libpng": r"png\.h",
     "libwebp": r"webp/",
+    "ffmpeg": r"lib(av|sw)",
     "libsndfile": r"sndfile",
     "resampler": r"soxr|samplerate",
     "sentencepiece": r"sentencepiece",

@@ -22,8 +22,10 @@ constexpr const char* kFormat = "JPEG";
 // A progressive file may repeat scans without end, each as much work as a whole picture. Real ones
 // have about ten.
 constexpr int kMaxScans = 100;
-// Some cameras fill up before the end mark. More than that is a picture that hides its other half.
-constexpr int kMaxPadding = 256;
+// Some cameras fill up before the end mark, a share of the file that we overlook. More than that is
+// a picture whose damage made the decoder finish too early.
+constexpr size_t kMinPadding = 8;
+constexpr size_t kPaddingShare = 4096;
 constexpr int kExifMarker = JPEG_APP0 + 1;
 
 // Everything the library works with; trivially destructible, so that jumping over it is defined.
@@ -32,6 +34,7 @@ struct Decoder {
     jpeg_error_mgr errors;
     jpeg_progress_mgr progress;
     std::jmp_buf on_error;
+    size_t max_padding;
     int fault;  // the library's code of what went wrong
 };
 
@@ -49,7 +52,10 @@ void heed_warning(j_common_ptr info, int level) {
     const jpeg_error_mgr& error = *info->err;
     switch (error.msg_code) {
         case JWRN_EXTRANEOUS_DATA:
-            if (error.msg_parm.i[1] != JPEG_EOI || error.msg_parm.i[0] > kMaxPadding) fail(info);
+            if (error.msg_parm.i[1] != JPEG_EOI ||
+                static_cast<size_t>(error.msg_parm.i[0]) > decoder_of(info).max_padding) {
+                fail(info);
+            }
             break;
         case JWRN_ADOBE_XFORM:  // odd, but nothing is missing
         case JWRN_JFIF_MAJOR:
@@ -76,6 +82,7 @@ bool decode_header(Decoder& decoder, const uint8_t* bytes, unsigned long n_bytes
     decoder.errors.output_message = print_nothing;
     decoder.progress.progress_monitor = count_scans;
     decoder.info.client_data = &decoder;
+    decoder.max_padding = kMinPadding + n_bytes / kPaddingShare;
     if (setjmp(decoder.on_error) != 0) return false;
     jpeg_create_decompress(&decoder.info);
     decoder.info.progress = &decoder.progress;
