@@ -60,7 +60,8 @@ void embed_per_layer(const Compute& compute, const ModelConfig& config, const Te
     const size_t stride = config.n_layers * width;
     const Matrix part =
         weights.ple_context.rows(layer_begin * width, (layer_end - layer_begin) * width);
-    const LinearJob job{&part, out + layer_begin * width, stride, 0, rows.size()};
+    const LinearJob job{
+        &part, {.values = out + layer_begin * width, .stride = stride}, 0, rows.size()};
     linear(compute, {&job, 1}, x, config.d_model, rows.size(),
            config.d_model);  // [n_rows, layers, ple]
     const float context_scale = 1.0F / std::sqrt(static_cast<float>(config.d_model));

@@ -85,7 +85,9 @@ void run_stack(const Compute& compute, const ModelConfig& config, const ExpertMa
         const auto end = static_cast<size_t>(first[e + 1]);
         if (begin == end) continue;
         parts[n_jobs] = what.stack->rows(e * what.n_rows, what.n_rows);
-        jobs[n_jobs] = {&parts[n_jobs], what.out + begin * what.out_stride, what.out_stride, begin,
+        jobs[n_jobs] = {&parts[n_jobs],
+                        {.values = what.out + begin * what.out_stride, .stride = what.out_stride},
+                        begin,
                         end - begin};
         if (++n_jobs == kAtOnce) flush();
     }

@@ -32,8 +32,8 @@ class Pass {
     void run_layers(size_t begin, size_t end);
     void run_layer(size_t index, bool is_last);
     void attention(size_t index);
-    void append_kv(size_t index);
-    void rotate_queries(size_t index);
+    void append_kv(size_t index, const ProductRows& keys, const ProductRows& values);
+    void rotate_queries(size_t index, const ProductRows& queries);
     void feed_forward(size_t index);
     void add_experts(size_t index);
     void per_layer_input(size_t index);
@@ -42,9 +42,10 @@ class Pass {
     void head();
 
     void feed(const float* norm, std::span<const Matrix* const> users);
+    void activate(const ProductRows& gate, const ProductRows& up, size_t width);
     void add_branch(const float* branch_norm, float scale, const float* norm,
                     std::span<const Matrix* const> users);
-    void multiply(const Matrix& matrix, float* out);
+    ProductRows multiply(const Matrix& matrix, float* buffer);
     void write_input(size_t row, size_t worker, const float* norm);
 
     const float* cosine(bool is_global, size_t row) const;
@@ -60,6 +61,7 @@ class Pass {
     std::span<StepRow> rows_;
     size_t d_;
     LinearInput input_;
+    ProductRows branch_;  // [n_rows, d] a branch's result before its norm
 };
 
 /// The residual stream's row, normed unless `norm` is null, becomes the row of the next input.
@@ -87,16 +89,35 @@ void Pass::add_branch(const float* branch_norm, float scale, const float* norm,
                       std::span<const Matrix* const> users) {
     if (!users.empty()) input_ = LinearInput(compute_, users, rows_.size());
     for_rows(compute_, rows_.size(), [&](size_t row, size_t worker) {
-        float* branch = ws_.row_scratch(worker);
+        float* room = ws_.row_room(worker);
         float* hidden = ws_.hidden + row * d_;
-        vector_.rms_norm(ws_.branch + row * d_, branch_norm, branch, d_, config_.norm_eps);
-        vector_.add_scale(hidden, branch, hidden, d_, scale);
+        const float* branch = branch_.load(vector_, row, 0, d_, room);
+        vector_.rms_norm(branch, branch_norm, room, d_, config_.norm_eps);
+        vector_.add_scale(hidden, room, hidden, d_, scale);
         if (!users.empty()) write_input(row, worker, norm);
     });
 }
 
-void Pass::multiply(const Matrix& matrix, float* out) {
+ProductRows Pass::multiply(const Matrix& matrix, float* buffer) {
+    const ProductRows out = ProductRows::of(matrix, buffer);
     linear(compute_, matrix, input_, out, rows_.size());
+    return out;
+}
+
+/// Writes gelu(gate) * up to the input, a piece that fits the first-level cache at a time.
+void Pass::activate(const ProductRows& gate, const ProductRows& up, size_t width) {
+    constexpr size_t kPiece = 1024;
+    for_rows(compute_, rows_.size(), [&](size_t row, size_t worker) {
+        float gate_room[kPiece];
+        float up_room[kPiece];
+        float* to = input_.row(row, worker);
+        for (size_t first = 0; first < width; first += kPiece) {
+            const size_t n = std::min(kPiece, width - first);
+            vector_.gelu_mul(gate.load(vector_, row, first, n, gate_room),
+                             up.load(vector_, row, first, n, up_room), to + first, n);
+        }
+        input_.finish_row(row, worker);
+    });
 }
 
 const float* Pass::cosine(bool is_global, size_t row) const {
@@ -133,18 +154,18 @@ void Pass::enter() {
 }
 
 /// Keys: norm, rotation. Values: norm without weight. Then both go to the cache.
-void Pass::append_kv(size_t index) {
+void Pass::append_kv(size_t index, const ProductRows& keys, const ProductRows& values) {
     const LayerConfig& shape = config_.layers[index];
     const LayerWeights& layer = weights_.layers[index];
     const size_t dim = shape.head_dim;
-    const size_t width = shape.n_kv_heads * dim;
-    for_rows(compute_, rows_.size(), [&](size_t row, size_t) {
+    for_rows(compute_, rows_.size(), [&](size_t row, size_t worker) {
+        float* key = ws_.row_scratch(worker);
+        float* value = ws_.row_room(worker);
         for (size_t head = 0; head < shape.n_kv_heads; ++head) {
-            float* key = ws_.k + row * width + head * dim;
-            float* value = ws_.v + row * width + head * dim;
-            const float* raw_value = shape.k_equals_v ? key : value;
+            const float* raw_value = values.load(vector_, row, head * dim, dim, value);
             vector_.rms_norm(raw_value, nullptr, value, dim, config_.norm_eps);
-            vector_.rms_norm(key, layer.k_norm, key, dim, config_.norm_eps);
+            const float* raw_key = keys.load(vector_, row, head * dim, dim, key);
+            vector_.rms_norm(raw_key, layer.k_norm, key, dim, config_.norm_eps);
             rotate(shape.is_global, row, key, dim);
             const KvCache& cache = *rows_[row].cache;
             write_kv(vector_, cache.type(), cache.layer(index),
@@ -153,13 +174,16 @@ void Pass::append_kv(size_t index) {
     });
 }
 
-void Pass::rotate_queries(size_t index) {
+/// Norm and rotation of the queries, which attend in place.
+void Pass::rotate_queries(size_t index, const ProductRows& queries) {
     const LayerConfig& shape = config_.layers[index];
+    const float* weight = weights_.layers[index].q_norm;
     const size_t dim = shape.head_dim;
     for_rows(compute_, rows_.size(), [&](size_t row, size_t) {
         for (size_t head = 0; head < config_.n_heads; ++head) {
-            float* query = ws_.q + (row * config_.n_heads + head) * dim;
-            vector_.rms_norm(query, weights_.layers[index].q_norm, query, dim, config_.norm_eps);
+            float* query = ws_.attended + (row * config_.n_heads + head) * dim;
+            const float* raw = queries.load(vector_, row, head * dim, dim, query);
+            vector_.rms_norm(raw, weight, query, dim, config_.norm_eps);
             rotate(shape.is_global, row, query, dim);
         }
     });
@@ -170,39 +194,33 @@ void Pass::attention(size_t index) {
     const LayerWeights& layer = weights_.layers[index];
     const size_t m = rows_.size();
     const size_t q_width = config_.n_heads * shape.head_dim;
-    const size_t kv_width = shape.n_kv_heads * shape.head_dim;
-    const LinearJob jobs[] = {{&layer.q, ws_.q, q_width, 0, m},
-                              {&layer.k, ws_.k, kv_width, 0, m},
-                              {&layer.v, ws_.v, kv_width, 0, m}};
+    const LinearJob jobs[] = {{&layer.q, ProductRows::of(layer.q, ws_.q), 0, m},
+                              {&layer.k, ProductRows::of(layer.k, ws_.k), 0, m},
+                              {&layer.v, ProductRows::of(layer.v, ws_.v), 0, m}};
     const size_t n_jobs = !shape.owns_kv ? 1 : shape.k_equals_v ? 2 : 3;
     linear(compute_, std::span(jobs, n_jobs), input_);
-    if (shape.owns_kv) append_kv(index);
-    rotate_queries(index);
+    if (shape.owns_kv) append_kv(index, jobs[1].out, jobs[n_jobs - 1].out);
+    rotate_queries(index, jobs[0].out);
+    attend(compute_, config_, index, rows_, ws_.attended, ws_.attended);  // [n_rows, heads * dim]
     const Matrix* const users[] = {&layer.o};
     input_ = LinearInput(compute_, users, m);
-    attend(compute_, config_, index, rows_, ws_.q, ws_.attended);  // [n_rows, heads * dim]
     for_rows(compute_, m, [&](size_t row, size_t worker) {
         std::copy_n(ws_.attended + row * q_width, q_width, input_.row(row, worker));
         input_.finish_row(row, worker);
     });
-    multiply(layer.o, ws_.branch);  // [n_rows, d]
+    branch_ = multiply(layer.o, ws_.branch);  // [n_rows, d]
 }
 
 void Pass::feed_forward(size_t index) {
     const LayerWeights& layer = weights_.layers[index];
     const size_t m = rows_.size();
-    const size_t width = config_.layers[index].ffn_width;
-    const LinearJob jobs[] = {{&layer.gate, ws_.gate, width, 0, m},
-                              {&layer.up, ws_.up, width, 0, m}};
+    const LinearJob jobs[] = {{&layer.gate, ProductRows::of(layer.gate, ws_.gate), 0, m},
+                              {&layer.up, ProductRows::of(layer.up, ws_.up), 0, m}};
     linear(compute_, jobs, input_);  // [n_rows, ffn] twice
     const Matrix* const users[] = {&layer.down};
     input_ = LinearInput(compute_, users, m);
-    for_rows(compute_, m, [&](size_t row, size_t worker) {
-        vector_.gelu_mul(ws_.gate + row * width, ws_.up + row * width, input_.row(row, worker),
-                         width);
-        input_.finish_row(row, worker);
-    });
-    multiply(layer.down, ws_.branch);  // [n_rows, d]
+    activate(jobs[0].out, jobs[1].out, config_.layers[index].ffn_width);
+    branch_ = multiply(layer.down, ws_.branch);  // [n_rows, d]
     if (config_.n_experts != 0) add_experts(index);
 }
 
@@ -211,28 +229,27 @@ void Pass::add_experts(size_t index) {
     const LayerWeights& layer = weights_.layers[index];
     const size_t m = rows_.size();
     run_experts(compute_, config_, layer, ws_.hidden, m, ws_.experts);  // [n_rows, d]
-    for_rows(compute_, m, [&](size_t row, size_t) {
-        float* dense = ws_.branch + row * d_;
+    for_rows(compute_, m, [&](size_t row, size_t worker) {
+        float* room = ws_.row_room(worker);
         float* experts = ws_.experts + row * d_;
-        vector_.rms_norm(dense, layer.post_dense_norm, dense, d_, config_.norm_eps);
+        const float* dense = branch_.load(vector_, row, 0, d_, room);
+        vector_.rms_norm(dense, layer.post_dense_norm, room, d_, config_.norm_eps);
         vector_.rms_norm(experts, layer.post_expert_norm, experts, d_, config_.norm_eps);
-        vector_.add_scale(dense, experts, dense, d_, 1.0F);
+        vector_.add_scale(room, experts, experts, d_, 1.0F);
     });
+    branch_ = {.values = ws_.experts, .stride = d_};
 }
 
 void Pass::per_layer_input(size_t index) {
     const LayerWeights& layer = weights_.layers[index];
     const size_t width = config_.ple_width;
     const size_t stride = config_.n_layers * width;
-    multiply(layer.ple_gate, ws_.ple_gate);  // [n_rows, ple]
+    const ProductRows gate = multiply(layer.ple_gate, ws_.ple_gate);  // [n_rows, ple]
+    const ProductRows input{.values = ws_.ple + index * width, .stride = stride};
     const Matrix* const users[] = {&layer.ple_projection};
     input_ = LinearInput(compute_, users, rows_.size());
-    for_rows(compute_, rows_.size(), [&](size_t row, size_t worker) {
-        vector_.gelu_mul(ws_.ple_gate + row * width, ws_.ple + row * stride + index * width,
-                         input_.row(row, worker), width);
-        input_.finish_row(row, worker);
-    });
-    multiply(layer.ple_projection, ws_.branch);  // [n_rows, d]
+    activate(gate, input, width);
+    branch_ = multiply(layer.ple_projection, ws_.branch);  // [n_rows, d]
 }
 
 /// Starts with the layer's normed input in input_, ends with that of the next one unless this is
@@ -289,7 +306,8 @@ void Pass::head() {
     const size_t vocab = config_.vocab_size;
     const Matrix* const users[] = {&weights_.head};
     feed(weights_.final_norm, users);
-    multiply(weights_.head, ws_.logits);  // [n_wanted, vocab]
+    linear(compute_, weights_.head, input_, {.values = ws_.logits, .stride = vocab},
+           rows_.size());  // [n_wanted, vocab]
     if (config_.soft_cap == 0) return;
     constexpr size_t kAtOnce = 4096;
     compute_.pool.parallel_for(

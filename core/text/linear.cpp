@@ -30,19 +30,19 @@ void run_rows(const Compute& compute, const Bound& bound, size_t n_begin, size_t
         case Family::in_float:
             compute.kernels.matmul_float->run({w.data, w.row_stride_bytes, w.type,
                                                in.x + job.first_row * in.x_stride, in.x_stride,
-                                               job.out, job.out_stride, job.n_rows, n_begin, n_end,
-                                               k, reinterpret_cast<float*>(scratch)});
+                                               job.out.values, job.out.stride, job.n_rows, n_begin,
+                                               n_end, k, reinterpret_cast<float*>(scratch)});
             return;
         case Family::row_integer:
-            compute.kernels.matmul_row->run({w.data, w.row_stride_bytes, w.type, w.row_scale,
-                                             from_row(in.row, in.form.streams, job.first_row),
-                                             w.output_scale, job.out, job.out_stride, job.n_rows,
-                                             n_begin, n_end, k});
+            compute.kernels.matmul_row->run(
+                {w.data, w.row_stride_bytes, w.type, w.row_scale,
+                 from_row(in.row, in.form.streams, job.first_row), w.output_scale, job.out.values,
+                 job.out.stride, job.n_rows, n_begin, n_end, k, job.out.codes, job.out.stride});
             return;
         case Family::block:
             compute.kernels.matmul_block->run(
-                {w.data, w.row_stride_bytes, w.type, from_row(in.block, k, job.first_row), job.out,
-                 job.out_stride, job.n_rows, n_begin, n_end, k, scratch});
+                {w.data, w.row_stride_bytes, w.type, from_row(in.block, k, job.first_row),
+                 job.out.values, job.out.stride, job.n_rows, n_begin, n_end, k, scratch});
             return;
     }
 }
@@ -87,6 +87,25 @@ void bind_and_run(const Compute& compute, std::span<const LinearJob> jobs, FormO
 
 }  // namespace
 
+ProductRows ProductRows::of(const Matrix& matrix, float* buffer) {
+    ProductRows rows;
+    rows.stride = matrix.n_rows;
+    rows.scale = matrix.output_scale;
+    if (matrix.row_scale != nullptr && matrix.output_scale > 0) {
+        rows.codes = reinterpret_cast<int8_t*>(buffer);
+    } else {
+        rows.values = buffer;
+    }
+    return rows;
+}
+
+const float* ProductRows::load(const VectorVariant& vector, size_t row, size_t first, size_t n,
+                               float* room) const {
+    if (codes == nullptr) return values + row * stride + first;
+    vector.from_i8(codes + row * stride + first, room, n, scale);
+    return room;
+}
+
 void linear(const Compute& compute, std::span<const LinearJob> jobs,
             const LinearInput& input) noexcept {
     bind_and_run(compute, jobs, [&](const Matrix& matrix) -> const Activations& {
@@ -94,9 +113,9 @@ void linear(const Compute& compute, std::span<const LinearJob> jobs,
     });
 }
 
-void linear(const Compute& compute, const Matrix& matrix, const LinearInput& input, float* out,
-            size_t m) noexcept {
-    const LinearJob job{&matrix, out, matrix.n_rows, 0, m};
+void linear(const Compute& compute, const Matrix& matrix, const LinearInput& input,
+            const ProductRows& out, size_t m) noexcept {
+    const LinearJob job{&matrix, out, 0, m};
     linear(compute, {&job, 1}, input);
 }
 
@@ -110,7 +129,7 @@ void linear(const Compute& compute, std::span<const LinearJob> jobs, const float
 
 void linear(const Compute& compute, const Matrix& matrix, const float* x, float* out,
             size_t m) noexcept {
-    const LinearJob job{&matrix, out, matrix.n_rows, 0, m};
+    const LinearJob job{&matrix, {.values = out, .stride = matrix.n_rows}, 0, m};
     linear(compute, {&job, 1}, x, matrix.n_cols, m, matrix.n_cols);
 }
 

@@ -48,13 +48,18 @@ size_t largest_packed(const ModelConfig& config, const WorkspaceShape& shape) {
     return most;
 }
 
+size_t widest_row(const ModelConfig& config) {
+    return std::max({config.d_model, config.max_ffn_width(), config.expert_width,
+                     config.n_heads * config.max_head_dim()});
+}
+
 size_t scratch_per_worker(const ModelConfig& config) {
-    const size_t widest = std::max({config.d_model, config.max_ffn_width(), config.expert_width,
-                                    config.n_heads * config.max_head_dim()});
+    const size_t widest = widest_row(config);
     const size_t product = std::max(matmul_block_scratch_bytes((widest + 255) / 256 * 256),
                                     (widest + 64) * sizeof(float));
     const size_t row = config.n_layers * config.ple_width * sizeof(float);
-    const size_t bytes = std::max({product, attend_scratch_bytes(config), row});
+    const size_t two_rows = 2 * widest * sizeof(float);
+    const size_t bytes = std::max({product, attend_scratch_bytes(config), row, two_rows});
     return (bytes + kPlanAlign - 1) / kPlanAlign * kPlanAlign;
 }
 
@@ -83,6 +88,7 @@ void Workspace::plan(const ModelConfig& config, MemoryPlan& plan) {
     packed_bytes = largest_packed(config, shape);
     plan.add("quantised activations", &packed, packed_bytes);
     scratch_bytes = scratch_per_worker(config);
+    row_floats = widest_row(config);
     plan.add("scratch of the workers", &scratch, shape.n_workers * scratch_bytes);
     if (config.n_experts != 0) {
         const size_t pairs = rows * config.n_experts_used;

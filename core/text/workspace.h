@@ -29,8 +29,8 @@ struct Workspace {
     float* normed = nullptr;    // [R, d] rows for embeddings and experts, normed
     float* branch = nullptr;    // [R, d] output of a branch before its norm
     float* experts = nullptr;   // [R, d] output of the experts
-    float* q = nullptr;         // [R, heads * head_dim]
-    float* attended = nullptr;  // [R, heads * head_dim]
+    float* q = nullptr;         // [R, heads * head_dim] as the product left them
+    float* attended = nullptr;  // [R, heads * head_dim] queries ready to attend, then the result
     float* k = nullptr;         // [R, kv_heads * head_dim]
     float* v = nullptr;         // [R, kv_heads * head_dim]
     float* gate = nullptr;      // [R, ffn] (rows times the layer's width)
@@ -43,6 +43,7 @@ struct Workspace {
     uint8_t* packed = nullptr;   // quantised activations of the product being computed
     uint8_t* scratch = nullptr;  // [n_workers, scratch_bytes]
     size_t scratch_bytes = 0;
+    size_t row_floats = 0;  // of the widest row
     size_t packed_bytes = 0;
     // Mixture of experts; a pair is a row and one of its experts, sorted by expert.
     float* router = nullptr;          // [R, experts] probabilities
@@ -62,6 +63,8 @@ struct Workspace {
     uint8_t* scratch_of(size_t worker) const { return scratch + worker * scratch_bytes; }
     /// A worker's scratch as one row of the widest kind, for work between products.
     float* row_scratch(size_t worker) const { return reinterpret_cast<float*>(scratch_of(worker)); }
+    /// A second such row.
+    float* row_room(size_t worker) const { return row_scratch(worker) + row_floats; }
 
   private:
     Arena arena_;

@@ -42,6 +42,8 @@ struct VectorVariant {
     void (*to_f16)(const float* x, uint16_t* out, size_t n);
     /// out[i] = clamp(rint(x[i] / scale), -128, 127), ties to even; scale > 0; NaN gives -128.
     void (*to_i8)(const float* x, int8_t* out, size_t n, float scale);
+    /// out[i] = codes[i] * scale.
+    void (*from_i8)(const int8_t* codes, float* out, size_t n, float scale);
     /// Largest |x[i]|; NaN is passed over.
     float (*max_abs)(const float* x, size_t n);
     /// x[i] = exp(x[i] - max(x)), returns the sum of the results (canonical lanes). Entries of

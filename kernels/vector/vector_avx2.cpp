@@ -21,6 +21,7 @@ const VectorVariant vector_avx2 = {
     .rope = rope,
     .to_f16 = to_f16,
     .to_i8 = to_i8,
+    .from_i8 = from_i8,
     .max_abs = max_abs,
     .softmax_exp = softmax_exp,
 };

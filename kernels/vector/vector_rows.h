@@ -131,6 +131,18 @@ void to_i8(const float* x, int8_t* out, size_t n, float step) {
     });
 }
 
+void from_i8(const int8_t* codes, float* out, size_t n, float step) {
+    for_parts(n, [&](size_t i, size_t lanes) {
+        int8_t some[kPartLanes] = {};
+        const int8_t* from = codes + i;
+        if (lanes != kPartLanes) {
+            memcpy(some, from, lanes);
+            from = some;
+        }
+        store_lanes(out + i, part_mul(part_load_i8(from), part_set(step)), lanes);
+    });
+}
+
 float max_abs(const float* x, size_t n) {
     Part largest = part_zero();
     for_parts(n, [&](size_t i, size_t lanes) {

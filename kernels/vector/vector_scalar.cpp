@@ -71,6 +71,10 @@ void to_i8(const float* x, int8_t* out, size_t n, float step) {
     }
 }
 
+void from_i8(const int8_t* codes, float* out, size_t n, float step) {
+    for (size_t i = 0; i < n; ++i) out[i] = static_cast<float>(codes[i]) * step;
+}
+
 float max_abs(const float* x, size_t n) {
     float largest = 0.0F;
     for (size_t i = 0; i < n; ++i) {
@@ -106,6 +110,7 @@ const VectorVariant vector_scalar = {
     .rope = rope,
     .to_f16 = to_f16,
     .to_i8 = to_i8,
+    .from_i8 = from_i8,
     .max_abs = max_abs,
     .softmax_exp = softmax_exp,
 };

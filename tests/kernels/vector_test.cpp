@@ -176,9 +176,12 @@ TEST_P(VectorVariants, conversions_give_the_bits_of_scalar) {
             variants[run]->to_f16(x.data(), halves[run].data(), n);
             variants[run]->to_i8(x.data(), codes[run].data(), n, 0.03F);
         }
+        GuardedBuffer<float> floats(n);
+        GetParam().variant->from_i8(codes[0].data(), floats.data(), n, 0.03F);
         for (size_t i = 0; i < n; ++i) {
             ASSERT_EQ(halves[0][i], halves[1][i]) << x[i];
             ASSERT_EQ(codes[0][i], codes[1][i]) << x[i];
+            ASSERT_EQ(floats[i], static_cast<float>(codes[0][i]) * 0.03F);
         }
     }
 }
