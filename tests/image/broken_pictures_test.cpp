@@ -30,7 +30,7 @@ void expect_corrupt(const Bytes& bytes, const std::string& what) {
     EXPECT_EQ(status.code(), StatusCode::corrupt) << what << ": " << status.message();
 }
 
-size_t find(const Bytes& bytes, std::initializer_list<uint8_t> pattern) {
+[[maybe_unused]] size_t find(const Bytes& bytes, std::initializer_list<uint8_t> pattern) {
     const auto at = std::search(bytes.begin(), bytes.end(), pattern.begin(), pattern.end());
     EXPECT_NE(at, bytes.end());
     return static_cast<size_t>(at - bytes.begin());
