@@ -4,6 +4,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #endif
 
 namespace gemlet {
@@ -14,6 +18,30 @@ constexpr const char* kNames[kIsas] = {"scalar", "avx2", "avxvnni", "avx512", "a
 
 #if defined(__x86_64__)
 constexpr unsigned kCpuidAvxVnni = 1U << 4U;  // leaf 7, subleaf 1, EAX
+
+// AMX with int8 products. The tile registers are large, so Linux gives them to a process that asks,
+// for all its threads; asking again changes nothing.
+bool has_amx() {
+#if defined(__linux__)
+    constexpr unsigned kCpuidAmx = 3U << 24U;    // leaf 7, EDX: tiles, int8
+    constexpr unsigned kCpuidXsave = 1U << 27U;  // leaf 1, ECX: the system manages vector state
+    constexpr unsigned kTileState = 3U << 17U;   // XCR0: the system saves tiles
+    constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+    constexpr long kTileData = 18;
+    unsigned eax = 0;
+    unsigned ebx = 0;
+    unsigned ecx = 0;
+    unsigned edx = 0;
+    if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0 || (ecx & kCpuidXsave) == 0) return false;
+    if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
+    if ((edx & kCpuidAmx) != kCpuidAmx) return false;
+    __asm__ volatile("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
+    if ((eax & kTileState) != kTileState) return false;
+    return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+    return false;
+#endif
+}
 #endif
 
 }  // namespace
@@ -47,7 +75,9 @@ IsaSet detect_isas() {
         __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & kCpuidAvxVnni) != 0;
     if (avx2 && avxvnni) set.add(Isa::avxvnni);
     if (avx512) set.add(Isa::avx512);
-    if (avx512 && __builtin_cpu_supports("avx512vnni")) set.add(Isa::avx512vnni);
+    const bool avx512vnni = avx512 && __builtin_cpu_supports("avx512vnni");
+    if (avx512vnni) set.add(Isa::avx512vnni);
+    if (avx512vnni && has_amx()) set.add(Isa::amx);
 #endif
     return set;
 }

@@ -35,7 +35,8 @@ struct IsaSet {
     constexpr void add(Isa isa) { bits |= 1U << static_cast<unsigned>(isa); }
 };
 
-/// Asks the CPU and the operating system (vector state saved) what may be executed here.
+/// Asks the CPU and the operating system (vector state saved) what may be executed here; on Linux
+/// it also asks for leave to use AMX tiles, which this process then keeps.
 IsaSet detect_isas();
 
 /// Returns the members of `available` that a cap allows: those up to and including `cap` in order

@@ -27,3 +27,4 @@ set(GEMLET_FLAGS_avxvnni ${GEMLET_FLAGS_avx2} -mavxvnni)
 # then reports in our files.
 set(GEMLET_FLAGS_avx512 -Wno-uninitialized -Wno-maybe-uninitialized ${GEMLET_FLAGS_avx2} -mavx512f -mavx512bw -mavx512vl -mavx512dq)
 set(GEMLET_FLAGS_avx512vnni ${GEMLET_FLAGS_avx512} -mavx512vnni)
+set(GEMLET_FLAGS_amx ${GEMLET_FLAGS_avx512vnni} -mamx-tile -mamx-int8)

@@ -8,15 +8,14 @@ extern const MatmulRowVariant matmul_row_scalar;
 extern const MatmulRowVariant matmul_row_avx2;
 extern const MatmulRowVariant matmul_row_avxvnni;
 extern const MatmulRowVariant matmul_row_avx512vnni;
+extern const MatmulRowVariant matmul_row_amx;
 #endif
 
 namespace {
 
 constexpr const MatmulRowVariant* kVariants[] = {
 #ifdef GEMLET_X86_KERNELS
-    &matmul_row_avx512vnni,
-    &matmul_row_avxvnni,
-    &matmul_row_avx2,
+    &matmul_row_amx,    &matmul_row_avx512vnni, &matmul_row_avxvnni, &matmul_row_avx2,
 #endif
     &matmul_row_scalar,
 };

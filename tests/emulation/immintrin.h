@@ -385,3 +385,5 @@ inline __m512 _mm512_maskz_fmadd_ps(EmulatedMask16 k, __m512 a, __m512 b, __m512
 
 // The rest: comparisons, conversions, moves across lanes, dot products, reductions.
 #include "tests/emulation/avx512_moves.h"
+// AMX.
+#include "tests/emulation/amx_tiles.h"

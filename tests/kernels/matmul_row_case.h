@@ -13,6 +13,7 @@ namespace gemlet {
 #ifdef GEMLET_EMULATED_KERNELS
 extern const MatmulRowVariant matmul_row_avxvnni_emulated;
 extern const MatmulRowVariant matmul_row_avx512vnni_emulated;
+extern const MatmulRowVariant matmul_row_amx_emulated;
 #endif
 
 namespace test {
@@ -22,6 +23,7 @@ inline std::vector<TestedVariant<MatmulRowVariant>> matmul_row_tested() {
 #ifdef GEMLET_EMULATED_KERNELS
     emulated.push_back(&matmul_row_avxvnni_emulated);
     emulated.push_back(&matmul_row_avx512vnni_emulated);
+    emulated.push_back(&matmul_row_amx_emulated);
 #endif
     return tested_variants<MatmulRowVariant>(matmul_row_variants(), emulated);
 }

@@ -72,6 +72,7 @@ TEST(SelectKernels, this_machine_gets_what_it_has) {
     if (here.has(Isa::avx2)) expected = Isa::avx2;
     if (here.has(Isa::avxvnni)) expected = Isa::avxvnni;
     if (here.has(Isa::avx512vnni)) expected = Isa::avx512vnni;
+    if (here.has(Isa::amx)) expected = Isa::amx;
     EXPECT_EQ(select_kernels(here).matmul_row->isa, expected);
 #endif
 }
