@@ -310,9 +310,10 @@ inline __m512i _mm512_ternarylogic_epi32(__m512i a, __m512i b, __m512i c, int ta
     return bits_as<__m512i>(x);
 }
 
-// Dot products (VNNI, not saturating: sums wrap).
+// Dot products (VNNI, not saturating: sums wrap). Not inlined: kernels name them by the hundred, and
+// compiling them would take minutes.
 template <class Vector>
-inline Vector dot_u8_i8(Vector sum, Vector a, Vector b) {
+__attribute__((noinline)) Vector dot_u8_i8(Vector sum, Vector a, Vector b) {
     auto out = lanes_of<uint32_t>(sum);
     const auto x = lanes_of<uint8_t>(a);
     const auto y = lanes_of<int8_t>(b);
