@@ -94,10 +94,7 @@ struct Dots {
 __attribute__((always_inline)) inline void keep_order(__m256i& v) { asm("" : "+x"(v)); }
 
 // Prefill's vectors.
-struct Vectors {
-    using Ints = __m256i;
-    using Floats = __m256;
-    static constexpr size_t kLanes = 8;
+struct Vectors : Vectors256 {
     static constexpr size_t kMaxRows = 4;
     static constexpr size_t kMaxRowsHalves = 4;
     static constexpr bool kFlip = false;
@@ -105,14 +102,6 @@ struct Vectors {
     static constexpr Width width() {
         return kWidth;
     }
-    static Floats load(const float* p) { return _mm256_loadu_ps(p); }
-    static void store(float* p, Floats v) { _mm256_storeu_ps(p, v); }
-    static Floats set1(float v) { return _mm256_set1_ps(v); }
-    static Floats add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
-    static Floats mul(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
-    static Floats fmadd(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
-    static Floats fnmadd(Floats a, Floats b, Floats c) { return _mm256_fnmadd_ps(a, b, c); }
-    static Floats to_floats(Ints v) { return _mm256_cvtepi32_ps(v); }
 
     // kChunks times 4 columns: s[r] = start[r][g] + sum of codes times activations of row r.
     template <Width kWidth, int kChunks, size_t kRows, int kVectors>

@@ -14,6 +14,21 @@
 namespace gemlet {
 namespace {
 
+// The float half of V for 256-bit instruction sets.
+struct Vectors256 {
+    using Ints = __m256i;
+    using Floats = __m256;
+    static constexpr size_t kLanes = 8;
+    static Floats load(const float* p) { return _mm256_loadu_ps(p); }
+    static void store(float* p, Floats v) { _mm256_storeu_ps(p, v); }
+    static Floats set1(float v) { return _mm256_set1_ps(v); }
+    static Floats add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
+    static Floats mul(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
+    static Floats fmadd(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
+    static Floats fnmadd(Floats a, Floats b, Floats c) { return _mm256_fnmadd_ps(a, b, c); }
+    static Floats to_floats(Ints v) { return _mm256_cvtepi32_ps(v); }
+};
+
 // What a record's sums need of 256 columns of the activations: -bias * sum of codes, and the sum.
 template <size_t kRows>
 struct RowTerms {

@@ -13,7 +13,8 @@
 #ifdef GEMLET_EMULATED_KERNELS
 namespace gemlet {
 extern const MatmulBlockVariant matmul_block_avx512vnni_emulated;
-}
+extern const MatmulBlockVariant matmul_block_avxvnni_emulated;
+}  // namespace gemlet
 #endif
 
 namespace gemlet {
@@ -30,7 +31,8 @@ const MatmulBlockVariant& scalar() { return *matmul_block_variants().back(); }
 
 std::vector<Tested> all_variants() {
 #ifdef GEMLET_EMULATED_KERNELS
-    return test::tested_variants(matmul_block_variants(), {&matmul_block_avx512vnni_emulated});
+    return test::tested_variants(matmul_block_variants(), {&matmul_block_avx512vnni_emulated,
+                                                           &matmul_block_avxvnni_emulated});
 #else
     return test::tested_variants(matmul_block_variants(), {});
 #endif
@@ -206,11 +208,11 @@ TEST_P(MatmulBlock, equals_scalar_bit_for_bit) {
     for (const size_t k : columns_to_test(type)) {
         SCOPED_TRACE(k);
         Random random(static_cast<uint32_t>(k));
-        const Case all{type, k > 512 ? 9U : 33U, k > 512 ? 33U : 67U, k};
+        const Case all{type, k > 512 ? 17U : 33U, k > 512 ? 33U : 67U, k};
         const std::vector<uint8_t> weights = random_weights(all, random);
         Activations x = random_activations(all.m, k, random);
         const std::vector<float> expected = run_scalar(all, weights.data(), x.view());
-        for (const size_t m : {1, 2, 3, 4, 5, 8, 9, 17, 33}) {
+        for (const size_t m : {1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17, 33}) {
             for (const size_t n : {1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 67}) {
                 if (m > all.m || n > all.n || (k > 512 && (m + n) % 3 != 0)) continue;
                 check_part(*tested.variant, {type, m, n, k}, 0, weights, x, expected, all.n);
@@ -223,13 +225,13 @@ TEST_P(MatmulBlock, equals_scalar_bit_for_bit) {
 TEST_P(MatmulBlock, does_not_depend_on_how_columns_are_split) {
     const auto& [tested, type] = GetParam();
     GEMLET_SKIP_UNLESS_RUNS(tested);
-    const Case all{type, 6, 41, 256};
+    const Case all{type, 13, 67, 256};
     Random random(3);
     const std::vector<uint8_t> weights = random_weights(all, random);
     Activations x = random_activations(all.m, all.k, random);
     const std::vector<float> expected = run_scalar(all, weights.data(), x.view());
-    for (const size_t m : {1, 6}) {
-        for (const size_t split : {0, 1, 5, 16, 23, 40, 41}) {
+    for (const size_t m : {1, 6, 13}) {
+        for (const size_t split : {0, 1, 5, 16, 23, 48, 49, 66, 67}) {
             check_part(*tested.variant, {type, m, split, all.k}, 0, weights, x, expected, all.n);
             check_part(*tested.variant, {type, m, all.n, all.k}, split, weights, x, expected,
                        all.n);
