@@ -12,6 +12,11 @@ namespace {
 constexpr size_t kUnitRows = 16;
 constexpr size_t kRunBytes = size_t{64} << 10U;  // weight bytes of a run: far above a claim's cost
 constexpr size_t kRunsPerWorker = 4;
+// With many activation rows a run is long in any case, and kernels want a few of their widest tiles
+// (48 weight rows), since they read all activations once per tile.
+constexpr size_t kManyRows = 12;
+constexpr size_t kTileUnits = 3;
+constexpr size_t kManyRowsUnits = 4 * kTileUnits;
 
 /// A job and its input in the form its matrix wants.
 struct Bound {
@@ -49,16 +54,22 @@ void run_rows(const Compute& compute, const Bound& bound, size_t n_begin, size_t
 
 size_t units_of(const LinearJob& job) { return (job.matrix->n_rows + kUnitRows - 1) / kUnitRows; }
 
+/// Units of a run, of n_units that the workers share.
+size_t run_units(const LinearJob& job, size_t n_units, size_t n_workers) {
+    const size_t by_bytes =
+        std::max<size_t>(1, kRunBytes / (job.matrix->row_stride_bytes * kUnitRows));
+    const size_t by_share = std::max<size_t>(1, n_units / (kRunsPerWorker * n_workers));
+    if (job.n_rows < kManyRows) return std::min(by_bytes, by_share);
+    const size_t units = std::min(std::max(by_bytes, kManyRowsUnits), by_share);
+    return units < kTileUnits ? units : units / kTileUnits * kTileUnits;
+}
+
 /// Runs all units of all jobs in one parallel region.
 void run_jobs(const Compute& compute, std::span<const Bound> jobs) {
     size_t n_units = 0;
     for (const Bound& bound : jobs) n_units += units_of(*bound.job);
-    const size_t unit_bytes = jobs[0].job->matrix->row_stride_bytes * kUnitRows;
-    const size_t by_bytes = std::max<size_t>(1, kRunBytes / unit_bytes);
-    const size_t by_share =
-        std::max<size_t>(1, n_units / (kRunsPerWorker * compute.pool.n_workers()));
     compute.pool.parallel_for(
-        n_units, std::min(by_bytes, by_share),
+        n_units, run_units(*jobs[0].job, n_units, compute.pool.n_workers()),
         [&](size_t begin, size_t end, size_t worker) noexcept {
             for (const Bound& bound : jobs) {
                 const size_t units = units_of(*bound.job);
