@@ -1,3 +1,5 @@
+// Sizes follow from the configuration and the largest picture planned for: the text rows of the
+// widest stage decide each buffer.
 #include "core/vision/vision_workspace.h"
 
 #include <algorithm>

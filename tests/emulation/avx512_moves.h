@@ -310,8 +310,8 @@ inline __m512i _mm512_ternarylogic_epi32(__m512i a, __m512i b, __m512i c, int ta
     return bits_as<__m512i>(x);
 }
 
-// Dot products (VNNI, not saturating: sums wrap). Not inlined: kernels name them by the hundred, and
-// compiling them would take minutes.
+// Dot products (VNNI, not saturating: sums wrap). Not inlined: kernels name them by the hundred,
+// and compiling them would take minutes.
 template <class Vector>
 __attribute__((noinline)) Vector dot_u8_i8(Vector sum, Vector a, Vector b) {
     auto out = lanes_of<uint32_t>(sum);
