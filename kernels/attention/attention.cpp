@@ -21,8 +21,8 @@ constexpr const AttentionVariant* kVariants[] = {
 
 // Per query: the output row, a block of probabilities, 16 lanes of the sum, maximum and factor.
 constexpr size_t kFloatsPerQuery = kAttentionBlock + 16 + 2;
-// A few converted keys, and room to align the start.
-constexpr size_t kConvertedKeys = 8;
+// A block of converted keys, and room to align the start.
+constexpr size_t kConvertedKeys = kAttentionBlock;
 constexpr size_t kSlackFloats = 128;
 
 }  // namespace

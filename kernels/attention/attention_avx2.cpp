@@ -3,6 +3,7 @@
 #include "kernels/vector/part_avx2.h"
 #include "kernels/vector/canonical_parts.h"
 #include "kernels/vector/dot_tile.h"
+#include "kernels/vector/lane_order.h"
 #include "kernels/attention/attention_blocks.h"
 // clang-format on
 

@@ -33,7 +33,7 @@ struct Rows {
 // The parts of the caller's scratch.
 struct Workspace {
     float* o;           // [n_queries, head_dim], not yet divided by the sum
-    float* keys;        // [4, head_dim]
+    float* keys;        // [4, head_dim], or a panel of the block's keys
     float* p;           // [n_queries, kBlock]: scores, then factors of the values
     float* sums;        // [n_queries, 16]
     float* max;         // [n_queries]
@@ -60,7 +60,7 @@ Workspace cut_scratch(const AttentionArgs& args) {
     space.sums = space.p + args.n_queries * kAttentionBlock;
     space.o = space.sums + args.n_queries * 16;
     space.keys = space.o + args.n_queries * args.head_dim;
-    space.max = space.keys + kTileColumns * args.head_dim;
+    space.max = space.keys + kAttentionBlock * args.head_dim;
     space.correction = space.max + args.n_queries;
     return space;
 }
@@ -123,11 +123,110 @@ inline void prefetch_row(const uint8_t* row, size_t n_bytes) {
     }
 }
 
+// Queries of a tile of scores over a panel; both registers of 6 x 2 sums are used twice for each
+// key of a register pair.
+constexpr size_t kPanelQueries = 6;
+// From so many queries on, and for heads so short, it pays to transpose the keys of a block: the
+// joining of 16 lanes at the end of a short dot product costs more than its multiply-adds.
+constexpr size_t kLeastPanelQueries = 24;
+constexpr size_t kMostPanelDim = 128;
+
+// Packs the keys of a block as [lane, in the order of the tree][step][key] (see lane_order.h).
+template <class Elements>
+void pack_keys(const AttentionArgs& args, const Block& block, float* panel) {
+    const size_t steps = args.head_dim / 16;
+    for (int first = 0; first < kBlock; first += 8) {
+        float rows[8][kMostPanelDim];
+        for (int i = 0; i < 8; ++i) {
+            int key = first + i < block.begin ? block.begin : first + i;
+            if (key >= block.end) key = block.end - 1;
+            prefetch_row(block.values[key], args.head_dim * Elements::kBytes);
+            for (size_t d = 0; d < args.head_dim; d += kPartLanes) {
+                part_store(rows[i] + d, Elements::load(block.keys[key] + d * Elements::kBytes));
+            }
+        }
+        for (size_t d = 0; d < args.head_dim; d += 8) {
+            __m256 r[8];
+#pragma GCC unroll 8
+            for (size_t i = 0; i < 8; ++i) r[i] = _mm256_loadu_ps(rows[i] + d);
+            transpose_eight(r);
+            float* to = panel + d / 16 * kAttentionBlock + first;
+#pragma GCC unroll 8
+            for (size_t i = 0; i < 8; ++i) {
+                const size_t place = place_of_lane(d % 16 + i);
+                _mm256_storeu_ps(to + place * steps * kAttentionBlock, r[i]);
+            }
+        }
+    }
+}
+
+// Scores of kRows queries with the 2 * kPartLanes keys from `panel` on.
+template <size_t kRows>
+void score_panel(const float* q, size_t q_stride, size_t head_dim, const float* panel, float* p) {
+    Part waiting[kLaneLevels][kRows][2];
+    const size_t steps = head_dim / 16;
+    for (size_t place = 0; place < 16; ++place) {
+        const float* x = q + kLaneOrder[place];
+        Part sums[kRows][2];
+#pragma GCC unroll 6
+        for (size_t row = 0; row < kRows; ++row) sums[row][0] = sums[row][1] = part_zero();
+        for (size_t step = 0; step < steps; ++step) {
+            const Part w0 = part_load(panel);
+            const Part w1 = part_load(panel + kPartLanes);
+#pragma GCC unroll 6
+            for (size_t row = 0; row < kRows; ++row) {
+                const Part in = part_set(x[row * q_stride]);
+                sums[row][0] = part_fma(in, w0, sums[row][0]);
+                sums[row][1] = part_fma(in, w1, sums[row][1]);
+            }
+            x += 16;
+            panel += kAttentionBlock;
+        }
+        size_t level = 0;
+        for (; (place >> level & 1) != 0; ++level) {
+#pragma GCC unroll 6
+            for (size_t row = 0; row < kRows; ++row) {
+                sums[row][0] = part_add(waiting[level][row][0], sums[row][0]);
+                sums[row][1] = part_add(waiting[level][row][1], sums[row][1]);
+            }
+        }
+#pragma GCC unroll 6
+        for (size_t row = 0; row < kRows; ++row) {
+            if (level == kLaneLevels) {
+                part_store(p + row * kAttentionBlock, sums[row][0]);
+                part_store(p + row * kAttentionBlock + kPartLanes, sums[row][1]);
+            } else {
+                waiting[level][row][0] = sums[row][0];
+                waiting[level][row][1] = sums[row][1];
+            }
+        }
+    }
+}
+
+void score_with_panel(const AttentionArgs& args, const Workspace& space) {
+    for (size_t key = 0; key < kAttentionBlock; key += 2 * kPartLanes) {
+        const float* panel = space.keys + key;
+        size_t query = 0;
+        for (; query + kPanelQueries <= args.n_queries; query += kPanelQueries) {
+            score_panel<kPanelQueries>(args.q + query * args.q_stride, args.q_stride, args.head_dim,
+                                       panel, space.p + query * kAttentionBlock + key);
+        }
+        for (; query < args.n_queries; ++query) {
+            score_panel<1>(args.q + query * args.q_stride, args.q_stride, args.head_dim, panel,
+                           space.p + query * kAttentionBlock + key);
+        }
+    }
+}
+
 // Fills p with the scores of the block, without the scales of an int8 cache. Entries outside
 // begin .. end - 1 are copies or stay as they are.
 template <class Elements>
 void score_block(const AttentionArgs& args, const Block& block, const Workspace& space) {
     constexpr int kStep = static_cast<int>(kTileColumns);
+    if (args.n_queries >= kLeastPanelQueries && args.head_dim <= kMostPanelDim) {
+        pack_keys<Elements>(args, block, space.keys);
+        return score_with_panel(args, space);
+    }
     for (int j = block.begin / kStep * kStep; j < block.end; j += kStep) {
         const uint8_t* keys[kTileColumns];
         for (int column = 0; column < kStep; ++column) {

@@ -4,6 +4,7 @@
 #include "kernels/vector/part_avx512.h"
 #include "kernels/vector/canonical_parts.h"
 #include "kernels/vector/dot_tile.h"
+#include "kernels/vector/lane_order.h"
 #include "kernels/matmul_float/matmul_float_tiles.h"
 #include "kernels/matmul_float/matmul_float_panels.h"
 // clang-format on
