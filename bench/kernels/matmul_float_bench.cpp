@@ -1,12 +1,16 @@
 // Speed of the float matmul's variants: prefill as multiply-adds per second, decode (one row) as
 // weight bytes per second from weights larger than any cache. One thread. Shapes: E2B's attention
-// and feed-forward matrices. Every variant is compared with scalar before it is timed.
+// and feed-forward matrices, and for packed inputs those of the vision encoders. Every variant is
+// compared with scalar before it is timed.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <fstream>
 #include <new>
 #include <random>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -103,10 +107,54 @@ void run_one(benchmark::State& state, const MatmulFloatVariant* variant, WeightT
         Counter(rows * static_cast<double>(problem.stride), Counter::kIsRate);
 }
 
+// The product of many rows with its packing, in calls of 64 columns, as the encoders make them.
+void run_packed(benchmark::State& state, const MatmulFloatVariant* variant, size_t m,
+                std::string name, size_t n, size_t k) {
+    Problem problem(WeightType::bf16, m, n, k);
+    const size_t n_tiles = (m + variant->tile_rows - 1) / variant->tile_rows;
+    Lines<float> packed(n_tiles * packed_tile_floats(*variant, k));
+    Lines<float> scratch(packed_scratch_floats(*variant, k));
+    const auto multiply = [&] {
+        variant->pack({problem.x.data(), k, m, k, -INFINITY, INFINITY, packed.data()});
+        for (size_t at = 0; at < n; at += 64) {
+            variant->run_packed({problem.weights.data(), problem.stride, problem.type,
+                                 packed.data(), problem.out.data(), n, m, at, std::min(at + 64, n),
+                                 k, -INFINITY, INFINITY, scratch.data()});
+        }
+    };
+    multiply();
+    const Lines<float> out = problem.out;
+    variant->run(problem.args(0, n));
+    if (memcmp(out.data(), problem.out.data(), out.size() * sizeof(float)) != 0) {
+        state.SkipWithError(("differs from unpacked: " + name).c_str());
+        return;
+    }
+    for (auto _ : state) multiply();
+    state.counters["MAC/s"] =
+        benchmark::Counter(static_cast<double>(state.iterations()) * static_cast<double>(m * n * k),
+                           benchmark::Counter::kIsRate);
+}
+
+void register_packed(const MatmulFloatVariant* variant) {
+    std::ifstream file(GEMLET_BENCH_VISION_SHAPES);
+    std::string line;
+    while (std::getline(file, line)) {
+        std::istringstream words(line);
+        std::string name;
+        size_t m = 0;
+        size_t n = 0;
+        size_t k = 0;
+        if (line.starts_with('#') || !(words >> name >> m >> n >> k)) continue;
+        benchmark::RegisterBenchmark((std::string(variant->name) + "/packed/" + name).c_str(),
+                                     run_packed, variant, m, name, n, k);
+    }
+}
+
 void register_all() {
     const IsaSet here = detect_isas();
     for (const MatmulFloatVariant* variant : matmul_float_variants()) {
         if (!here.has(variant->isa) || variant->isa == Isa::scalar) continue;
+        register_packed(variant);
         for (const Shape& shape : kShapes) {
             for (const WeightType type : {WeightType::f32, WeightType::f16, WeightType::bf16}) {
                 for (const size_t m : {1, 3, 8, 32, 128, 512}) {

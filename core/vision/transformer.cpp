@@ -8,6 +8,10 @@
 namespace gemlet {
 namespace {
 
+// Queries of a task: whole tiles of the attention kernels, which are 3, 4, 6 or 12 queries high.
+constexpr size_t kTaskQueries = 60;
+static_assert(kTaskQueries <= kMaxAttentionQueries);
+
 /// One run over one picture.
 class Pass {
   public:
@@ -105,7 +109,7 @@ void Pass::spread_heads(const float* rows, const float* weight, bool rotate, siz
 void Pass::attend_task(size_t head, size_t first, float* scratch) {
     const size_t dim = config_.head_dim;
     const size_t padded = config_.padded_head_dim();
-    const size_t n_queries = std::min(kMaxAttentionQueries, n_ - first);
+    const size_t n_queries = std::min(kTaskQueries, n_ - first);
     const size_t kv_head = head * config_.n_kv_heads / config_.n_heads;
     int32_t begins[kMaxAttentionQueries] = {};
     int32_t ends[kMaxAttentionQueries];
@@ -134,11 +138,11 @@ void Pass::attend_task(size_t head, size_t first, float* scratch) {
 }
 
 void Pass::attend() {
-    const size_t n_tiles = (n_ + kMaxAttentionQueries - 1) / kMaxAttentionQueries;
+    const size_t n_tiles = (n_ + kTaskQueries - 1) / kTaskQueries;
     compute_.pool.parallel_for(
         n_tiles * config_.n_heads, 1, [&](size_t begin, size_t end, size_t worker) noexcept {
             for (size_t task = begin; task < end; ++task) {
-                attend_task(task / n_tiles, task % n_tiles * kMaxAttentionQueries,
+                attend_task(task / n_tiles, task % n_tiles * kTaskQueries,
                             reinterpret_cast<float*>(compute_.scratch_of(worker)));
             }
         });
