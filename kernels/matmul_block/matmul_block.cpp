@@ -6,6 +6,7 @@
 namespace gemlet {
 
 #ifdef GEMLET_X86_KERNELS
+extern const MatmulBlockVariant matmul_block_amx;
 extern const MatmulBlockVariant matmul_block_avx512vnni;
 extern const MatmulBlockVariant matmul_block_avxvnni;
 extern const MatmulBlockVariant matmul_block_avx2;
@@ -16,9 +17,7 @@ namespace {
 
 constexpr const MatmulBlockVariant* kVariants[] = {
 #ifdef GEMLET_X86_KERNELS
-    &matmul_block_avx512vnni,
-    &matmul_block_avxvnni,
-    &matmul_block_avx2,
+    &matmul_block_amx,    &matmul_block_avx512vnni, &matmul_block_avxvnni, &matmul_block_avx2,
 #endif
     &matmul_block_scalar,
 };

@@ -2,9 +2,10 @@
 // x[m][k] * weight[n][k], activations quantised on the fly to int8 with one float scale per 32
 // columns, integer sums inside a group of 16 or 32, float across groups.
 //
-// Many rows: a weight row is unpacked once into scratch (int8 codes, see
-// quant/formats/unpack_codes.h) and multiplied with all activation rows; few rows: the hot types
-// multiply straight from the blocks.
+// Many rows: a tile of weight rows is unpacked once into scratch and multiplied with all activation
+// rows. Few rows: the hot types multiply straight from the blocks, others through the integer view
+// (quant/formats/unpack_codes.h). Callers with many rows do best with ranges of n that are
+// multiples of 32.
 #pragma once
 
 #include <cstddef>
@@ -57,8 +58,9 @@ struct MatmulBlockArgs {
     uint8_t* scratch;
 };
 
-/// `pack` gives the same bits in all variants; `run` agrees within a bound from the norms (its
-/// float sums run in each variant's own order), but does not depend on how callers split n or m.
+/// `pack` and `run` give the same bits in all variants, however callers split n or m: the scalar
+/// file defines the order of float operations (group g of 32 columns is added to lane g % 8, the
+/// lanes are added from first to last) and all others follow it.
 struct MatmulBlockVariant {
     const char* name;
     Isa isa;

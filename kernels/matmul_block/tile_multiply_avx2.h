@@ -63,6 +63,30 @@ inline void fill_terms(const MatmulBlockArgs& args, size_t at, size_t n_groups, 
     }
 }
 
+// Adds row r's scaled sums t of group g to their lane, once the minimums are taken off.
+template <class V, class K, int kVectors, size_t kRows>
+__attribute__((always_inline)) inline void finish_row(const uint8_t* record,
+                                                      const RowTerms<kRows>& terms, size_t r,
+                                                      size_t g, float x_scale,
+                                                      typename V::Floats t[kVectors], float* lane) {
+    using R = Record<2 * V::kLanes, K::kHalves, K::kMins>;
+#pragma GCC unroll 2
+    for (int part = 0; K::kMins && part < (K::kHalves ? 2 : 1); ++part) {
+        const auto* min = reinterpret_cast<const float*>(record + R::kMin + part * R::kChunk);
+        const typename V::Floats sum = V::set1(terms.sum[part][r][g]);
+#pragma GCC unroll 2
+        for (int i = 0; i < kVectors; ++i) {
+            t[i] = V::fnmadd(V::load(min + V::kLanes * i), sum, t[i]);
+        }
+    }
+    const typename V::Floats scale = V::set1(x_scale);
+#pragma GCC unroll 2
+    for (int i = 0; i < kVectors; ++i) {
+        float* at = lane + V::kLanes * i;
+        V::store(at, V::fmadd(scale, t[i], V::load(at)));
+    }
+}
+
 // Adds record g of a block of eight to its lane, acc [kRows, kNr].
 template <class V, class K, size_t kRows, int kVectors>
 __attribute__((always_inline)) inline void add_record(const uint8_t* record,
@@ -92,21 +116,23 @@ __attribute__((always_inline)) inline void add_record(const uint8_t* record,
     }
 #pragma GCC unroll 12
     for (size_t r = 0; r < kRows; ++r) {
-#pragma GCC unroll 2
-        for (int part = 0; K::kMins && part < kParts; ++part) {
-            const auto* min = reinterpret_cast<const float*>(record + R::kMin + part * R::kChunk);
-            const typename V::Floats sum = V::set1(terms.sum[part][r][g]);
-#pragma GCC unroll 2
-            for (int i = 0; i < kVectors; ++i) {
-                t[r][i] = V::fnmadd(V::load(min + V::kLanes * i), sum, t[r][i]);
-            }
+        finish_row<V, K, kVectors>(record, terms, r, g, args.x.scale[(at + r * args.k) / 32], t[r],
+                                   acc + r * 2 * V::kLanes);
+    }
+}
+
+// Adds the lanes in their order and stores n_valid columns of kRows rows.
+template <class V, size_t kRows, int kVectors>
+inline void store_totals(const float acc[8][kRows][2 * V::kLanes], const MatmulBlockArgs& args,
+                         size_t m0, size_t n, size_t n_valid) {
+    for (size_t r = 0; r < kRows; ++r) {
+        alignas(64) float out[2 * V::kLanes];
+        for (size_t i = 0; i < kVectors * V::kLanes; i += V::kLanes) {
+            typename V::Floats sum = V::load(acc[0][r] + i);
+            for (int lane = 1; lane < 8; ++lane) sum = V::add(sum, V::load(acc[lane][r] + i));
+            V::store(out + i, sum);
         }
-        const typename V::Floats scale = V::set1(args.x.scale[(at + r * args.k) / 32]);
-#pragma GCC unroll 2
-        for (int i = 0; i < kVectors; ++i) {
-            float* lane = acc + (2 * r + i) * V::kLanes;
-            V::store(lane, V::fmadd(scale, t[r][i], V::load(lane)));
-        }
+        memcpy(args.out + (m0 + r) * args.out_stride + n, out, n_valid * sizeof(float));
     }
 }
 
@@ -128,25 +154,17 @@ void multiply_tile(const uint8_t* record, const MatmulBlockArgs& args, size_t m0
             add_record<V, K, kRows, kVectors>(record, args, at + 32 * g, terms, g, acc[g][0]);
         }
     }
-    for (size_t r = 0; r < kRows; ++r) {
-        alignas(64) float out[kNr];
-        for (size_t i = 0; i < kVectors * V::kLanes; i += V::kLanes) {
-            typename V::Floats sum = V::load(acc[0][r] + i);
-            for (int lane = 1; lane < 8; ++lane) sum = V::add(sum, V::load(acc[lane][r] + i));
-            V::store(out + i, sum);
-        }
-        memcpy(args.out + (m0 + r) * args.out_stride + n, out, n_valid * sizeof(float));
-    }
+    store_totals<V, kRows, kVectors>(acc, args, m0, n, n_valid);
 }
 
-// All activation rows times a tile. Rows left over at the end are multiplied in fours; the last
+// Activation rows m.. times a tile. Rows left over at the end are multiplied in fours; the last
 // four may take rows again, which gives the same bits.
 template <class V, class K, int kVectors>
-void multiply_all(const uint8_t* tile, const MatmulBlockArgs& args, int bias, size_t n,
+void multiply_all(const uint8_t* tile, const MatmulBlockArgs& args, size_t m, int bias, size_t n,
                   size_t n_valid) {
     constexpr size_t kTall = K::kHalves ? V::kMaxRowsHalves : V::kMaxRows;
     constexpr size_t kHigh = kTall > 8 ? 8 : kTall;
-    for (size_t m = 0; m < args.m;) {
+    while (m < args.m) {
         const size_t left = args.m - m;
         if (left >= kTall) {
             multiply_tile<V, K, kTall, kVectors>(tile, args, m, bias, n, n_valid);
@@ -172,9 +190,9 @@ void multiply_many(const MatmulBlockArgs& args, Rows& rows, uint8_t* tile) {
         fill_tile<kNr, V::kFlip>(args, rows, n, tile);
         const size_t n_valid = args.n_end - n < kNr ? args.n_end - n : kNr;
         if (n_valid <= V::kLanes) {
-            multiply_all<V, K, 1>(tile, args, bias, n, n_valid);
+            multiply_all<V, K, 1>(tile, args, 0, bias, n, n_valid);
         } else {
-            multiply_all<V, K, 2>(tile, args, bias, n, n_valid);
+            multiply_all<V, K, 2>(tile, args, 0, bias, n, n_valid);
         }
     }
 }

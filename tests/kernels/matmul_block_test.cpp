@@ -14,6 +14,7 @@
 namespace gemlet {
 extern const MatmulBlockVariant matmul_block_avx512vnni_emulated;
 extern const MatmulBlockVariant matmul_block_avxvnni_emulated;
+extern const MatmulBlockVariant matmul_block_amx_emulated;
 }  // namespace gemlet
 #endif
 
@@ -31,8 +32,9 @@ const MatmulBlockVariant& scalar() { return *matmul_block_variants().back(); }
 
 std::vector<Tested> all_variants() {
 #ifdef GEMLET_EMULATED_KERNELS
-    return test::tested_variants(matmul_block_variants(), {&matmul_block_avx512vnni_emulated,
-                                                           &matmul_block_avxvnni_emulated});
+    return test::tested_variants(matmul_block_variants(),
+                                 {&matmul_block_avx512vnni_emulated, &matmul_block_avxvnni_emulated,
+                                  &matmul_block_amx_emulated});
 #else
     return test::tested_variants(matmul_block_variants(), {});
 #endif
