@@ -241,6 +241,20 @@ TEST_P(MatmulBlock, does_not_depend_on_how_columns_are_split) {
     }
 }
 
+// A chunk of prefill: every height of tile, and rows left over.
+TEST_P(MatmulBlock, multiplies_many_rows) {
+    const auto& [tested, type] = GetParam();
+    GEMLET_SKIP_UNLESS_RUNS(tested);
+    const Case all{type, 512, 33, 256};
+    Random random(7);
+    const std::vector<uint8_t> weights = random_weights(all, random);
+    Activations x = random_activations(all.m, all.k, random);
+    const std::vector<float> expected = run_scalar(all, weights.data(), x.view());
+    for (const size_t m : {23, 47, 512}) {
+        check_part(*tested.variant, {type, m, all.n, all.k}, 0, weights, x, expected, all.n);
+    }
+}
+
 // Every code byte at the ends of its range against activations of largest size whose signs agree
 // with the first row's codes, so that sums reach their extremes.
 TEST_P(MatmulBlock, survives_extreme_codes) {
