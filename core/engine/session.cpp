@@ -161,6 +161,8 @@ std::span<const float> Session::logits() const noexcept {
 size_t Session::size() const noexcept { return parts_->size; }
 size_t Session::context() const noexcept { return parts_->engine->options.context; }
 
+size_t Session::row_width() const noexcept { return parts_->config().d_model; }
+
 Status Session::truncate(size_t size) noexcept {
     if (size > parts_->size) {
         return {StatusCode::bad_argument,

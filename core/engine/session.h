@@ -56,6 +56,8 @@ class Session {
     /// Positions in use.
     size_t size() const noexcept;
     size_t context() const noexcept;
+    /// Floats of a soft token.
+    size_t row_width() const noexcept;
     /// Forgets positions from `size` on, to continue from there. Errors: `bad_argument` when the
     /// sliding windows no longer hold what came before it (then start again from 0).
     Status truncate(size_t size) noexcept;

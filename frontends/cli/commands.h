@@ -27,5 +27,6 @@ Failure render_command(const Options& options);
 Failure parse_command(const Options& options);
 Failure logits_command(const Options& options);
 Failure perplexity_command(const Options& options);
+Failure encode_command(const Options& options);
 
 }  // namespace gemlet

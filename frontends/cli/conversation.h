@@ -9,10 +9,14 @@
 #include "core/json.h"
 #include "frontends/cli/commands.h"
 #include "frontends/cli/options.h"
+#include "frontends/media/picture_encoder.h"
 #include "frontends/text/chat_model.h"
 #include "frontends/text/generate.h"
 
 namespace gemlet {
+
+/// The part of a message that stands for a picture file.
+Json picture_part(const std::string& path);
 
 class Conversation {
   public:
@@ -22,8 +26,9 @@ class Conversation {
 
     using DeltaSink = std::function<void(const chat::ResponseDelta&)>;
 
-    /// Answers the messages. Ctrl-C ends the answer (a second one, in `run`, the program).
-    /// Errors: those of make_chat_prompt and Generator::run.
+    /// Answers the messages; pictures are parts made by picture_part. Ctrl-C ends the answer (a
+    /// second one, in `run`, the program). Errors: those of PictureEncoder, make_chat_prompt and
+    /// Generator::run.
     Result<Answer> answer(const Json& messages, bool think, const DeltaSink& on_delta);
     /// Continues a text in which special strings count; BOS is put before it where it is missing.
     Result<Answer> continue_text(std::string_view text, const DeltaSink& on_delta);
@@ -32,6 +37,9 @@ class Conversation {
     static void stop();
 
     uint64_t seed() const { return sampling_.seed; }
+
+    /// The file that the last error was about; empty if it was about none.
+    const std::string& fault_file() const { return fault_file_; }
 
   private:
     Conversation(const Options& options, ChatModel model);
@@ -42,6 +50,8 @@ class Conversation {
     size_t max_tokens_;
     bool outlives_interrupts_;
     Json tools_;  // null: none
+    std::unique_ptr<PictureEncoder> pictures_;
+    std::string fault_file_;
     std::unique_ptr<Session> session_;
     std::unique_ptr<Generator> generator_;
 };

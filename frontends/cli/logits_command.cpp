@@ -8,6 +8,7 @@
 #include "frontends/cli/commands.h"
 #include "frontends/cli/npy.h"
 #include "frontends/cli/open_model.h"
+#include "frontends/text/chat/media.h"
 
 namespace gemlet {
 namespace {
@@ -50,6 +51,31 @@ Status write_logits(Session& session, const std::vector<PromptRow>& rows, const 
     return writer->finish();
 }
 
+/// Puts the pictures where their placeholders are. Media stand in `pictures` as long as it lives.
+Status place_pictures(PictureEncoder& pictures, const ModelConfig& config, const Options& options,
+                      std::vector<PromptRow>& rows, std::string& file) {
+    std::vector<const SoftTokens*> soft;
+    std::vector<chat::Medium> media;
+    for (const std::string& image : options.images) {
+        const Result<const SoftTokens*> encoded = pictures.encode(image, file);
+        GEMLET_TRY(encoded);
+        soft.push_back(*encoded);
+        media.push_back({chat::MediaKind::image, (*encoded)->n});
+    }
+    std::vector<int32_t> ids;
+    for (const PromptRow& row : rows) ids.push_back(row.token);
+    file.clear();
+    const Result<std::vector<chat::MediaRun>> runs =
+        chat::find_media_runs(ids, media, {config.image_id, config.audio_id, config.video_id});
+    GEMLET_TRY(runs);
+    for (const chat::MediaRun& run : *runs) {
+        for (size_t i = 0; i < run.count; ++i) {
+            rows[run.begin + i].soft = soft[run.medium]->values.data() + i * config.d_model;
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
 Failure logits_command(const Options& options) {
@@ -60,6 +86,12 @@ Failure logits_command(const Options& options) {
     Failure failure;
     const std::unique_ptr<Engine> engine = open_engine(options, settings, failure);
     if (engine == nullptr) return failure;
+    PictureEncoder pictures(*engine, picture_options(options));
+    if (!options.images.empty()) {
+        std::string file;
+        const Status placed = place_pictures(pictures, engine->config(), options, *rows, file);
+        if (!placed.ok()) return {placed, file};
+    }
     Result<std::unique_ptr<Session>> session = Session::create(*engine);
     if (!session) return session.error();
     return write_logits(**session, *rows, options, engine->config().vocab_size);

@@ -19,6 +19,7 @@ constexpr std::array kCommands = {
     Command{"bench", gemlet::bench_command},
     Command{"inspect", gemlet::inspect_command},
     Command{"logits", gemlet::logits_command},
+    Command{"encode", gemlet::encode_command},
     Command{"perplexity", gemlet::perplexity_command},
     Command{"chat", gemlet::chat_command},
     Command{"run", gemlet::run_command},

@@ -29,6 +29,15 @@ std::unique_ptr<Engine> open_engine(const Options& options, const EngineOptions&
     return std::move(*opened);
 }
 
+PictureOptions picture_options(const Options& options) {
+    PictureOptions pictures;
+    pictures.mmproj = options.mmproj;
+    pictures.budget = options.budget;
+    if (options.vision_precision == "f32") pictures.precision = VisionPrecision::in_float;
+    if (options.vision_precision == "int8") pictures.precision = VisionPrecision::int8;
+    return pictures;
+}
+
 Result<Tokenizer> open_tokenizer(const Checkpoint& checkpoint) {
     if (const GgufFile* file = checkpoint.gguf()) return tokenizer_from_gguf(*file);
     return tokenizer_from_directory(checkpoint.path());

@@ -7,6 +7,7 @@
 #include "core/engine/engine.h"
 #include "frontends/cli/commands.h"
 #include "frontends/cli/options.h"
+#include "frontends/media/picture_encoder.h"
 #include "frontends/text/tokenizer/tokenizer.h"
 
 namespace gemlet {
@@ -17,6 +18,9 @@ EngineOptions engine_options(const Options& options, KvType default_kv = KvType:
 /// Opens the model; on a fault returns null and fills `failure`.
 std::unique_ptr<Engine> open_engine(const Options& options, const EngineOptions& engine,
                                     Failure& failure);
+
+/// Translates the options about pictures.
+PictureOptions picture_options(const Options& options);
 
 /// The tokenizer that belongs to an opened checkpoint.
 Result<Tokenizer> open_tokenizer(const Checkpoint& checkpoint);

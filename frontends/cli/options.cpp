@@ -53,6 +53,20 @@ void add_engine(CLI::App& app, Options& o) {
     app.add_option("--chunk", o.chunk, "prompt rows computed at once")->capture_default_str();
 }
 
+void add_pictures(CLI::App& app, Options& o) {
+    app.add_option("--image", o.images, "JPEG, PNG or WebP picture; may be given several times")
+        ->check(CLI::ExistingFile);
+    app.add_option("--budget", o.budget, "most soft tokens of a picture")
+        ->check(CLI::IsMember({70, 140, 280, 560, 1120}))
+        ->capture_default_str();
+    app.add_option("--mmproj", o.mmproj,
+                   "GGUF file with the encoder (default: the only one beside the model)")
+        ->check(CLI::ExistingFile);
+    app.add_option("--vision-precision", o.vision_precision,
+                   "how the encoder multiplies (default: as its weights are stored)")
+        ->check(CLI::IsMember({"f32", "int8"}));
+}
+
 void add_sampling(CLI::App& app, Options& o) {
     app.add_option("--seed", o.seed, "seed of the sampler");
     app.add_option("--temperature", o.temperature, "0 takes the likeliest token");
@@ -74,10 +88,11 @@ void add_conversation(CLI::App& app, Options& o) {
     add_sampling(*run, o);
     run->add_option("-p,--prompt", o.prompt,
                     "the prompt; - (or none, in a pipe) reads it from standard input");
+    add_pictures(*run, o);
     CLI::Option* raw = run->add_flag(
         "--raw", o.raw,
         "no chat format: special strings in the prompt count as specials, the answer is raw too");
-    for (const char* name : {"--system", "--think", "--show-thoughts", "--tools"}) {
+    for (const char* name : {"--system", "--think", "--show-thoughts", "--tools", "--image"}) {
         raw->excludes(name);
     }
     run->add_flag("--json", o.json,
@@ -123,6 +138,15 @@ void add_measures(CLI::App& app, Options& o) {
     logits->add_flag("--all", o.all, "all positions, not just the last");
     logits->add_option("--precision", o.precision, "f32 keeps activations in float")
         ->check(CLI::IsMember({"f32", "int8"}));
+    add_pictures(*logits, o);
+    CLI::App* encode = app.add_subcommand("encode", "Write what an encoder makes of a picture");
+    add_engine(*encode, o);
+    add_pictures(*encode, o);
+    encode->get_option("--image")->required()->expected(1);
+    encode->add_option("--out", o.out, ".npy file to write")->required();
+    encode->add_option("--stage", o.stage, "which result")
+        ->check(CLI::IsMember({"patches", "encoder", "soft"}))
+        ->capture_default_str();
 }
 
 void add_text_tools(CLI::App& app, Options& o) {

@@ -38,6 +38,13 @@ struct Options {
     std::optional<float> repetition_penalty;
     size_t max_tokens = 0;  // 0: until the context is full
 
+    // run, logits, encode
+    std::vector<std::string> images;
+    std::string mmproj;
+    size_t budget = 280;
+    std::string vision_precision;
+    std::string stage = "soft";
+
     // bench
     size_t bench_prompt = 512;
     size_t bench_decode = 128;

@@ -38,6 +38,13 @@ Json messages_of(const Options& options, const std::string& prompt) {
     };
     if (!options.system.empty()) add("system", options.system);
     add("user", prompt);
+    if (options.images.empty()) return messages;
+    Json parts = Json::array();
+    for (const std::string& image : options.images) parts.items.push_back(picture_part(image));
+    Json text = Json::object();
+    text.set("type", Json::of("text")).set("text", Json::of(prompt));
+    parts.items.push_back(std::move(text));
+    messages.items.back().set("content", std::move(parts));
     return messages;
 }
 
@@ -116,7 +123,7 @@ Failure run_command(const Options& options) {
     if (conversation == nullptr) return failure;
     Output out;
     const Result<Answer> answer = generate(options, prompt, *conversation, out);
-    if (!answer) return answer.error();
+    if (!answer) return {answer.error(), conversation->fault_file()};
     if (const Status status = out.finish(); !status.ok()) return status;
     if (answer->end == AnswerEnd::cancelled && !out.closed()) {
         failure = Failure(Status(StatusCode::cancelled, "stopped"));

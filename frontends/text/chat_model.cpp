@@ -47,18 +47,38 @@ Result<ChatModel> open_chat_model(const std::string& path, const EngineOptions& 
     return ChatModel{std::move(*engine), std::move(*tokenizer), *choice, *sampling};
 }
 
+chat::MediaIds media_ids(const Tokenizer& tokenizer) {
+    const Vocabulary& vocabulary = tokenizer.vocabulary();
+    return {vocabulary.id_of(chat::kImage), vocabulary.id_of(chat::kAudio),
+            vocabulary.id_of(chat::kVideo)};
+}
+
 Result<ChatPrompt> make_chat_prompt(const ChatModel& model, const Json& messages, const Json& tools,
-                                    const chat::RenderOptions& options) {
+                                    const chat::RenderOptions& options,
+                                    std::span<const chat::Medium> media) {
     const Result<Json> repaired = chat::repair_messages(messages);
     GEMLET_TRY(repaired);
-    const Result<chat::Prompt> prompt =
+    Result<chat::Prompt> prompt =
         chat::render_prompt(model.chat_template.kind, *repaired,
                             tools.is_null() ? tools : chat::repair_tools(tools), options);
     GEMLET_TRY(prompt);
-    if (has_media(*prompt)) {
+    if (media.empty() && has_media(*prompt)) {
         return Status(StatusCode::unsupported, "pictures, sounds and videos cannot be given here");
     }
-    return ChatPrompt{encode_prompt(model.tokenizer, *prompt), parse_start_of(*prompt)};
+    ChatPrompt made;
+    made.start = parse_start_of(*prompt);
+    if (!media.empty()) {
+        prompt = chat::expand_media(*prompt, media);
+        GEMLET_TRY(prompt);
+    }
+    made.ids = encode_prompt(model.tokenizer, *prompt);
+    if (!media.empty()) {
+        Result<std::vector<chat::MediaRun>> runs =
+            chat::find_media_runs(made.ids, media, media_ids(model.tokenizer));
+        GEMLET_TRY(runs);
+        made.runs = std::move(*runs);
+    }
+    return made;
 }
 
 }  // namespace gemlet

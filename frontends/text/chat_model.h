@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "core/engine/sampler.h"
 #include "core/json.h"
 #include "core/status.h"
+#include "frontends/text/chat/media.h"
 #include "frontends/text/chat/parser.h"
 #include "frontends/text/chat/renderer.h"
 #include "frontends/text/chat/template_kind.h"
@@ -35,11 +37,18 @@ Result<ChatModel> open_chat_model(const std::string& path, const EngineOptions& 
 struct ChatPrompt {
     std::vector<int32_t> ids;
     chat::ParseStart start = chat::ParseStart::content;
+    std::vector<chat::MediaRun> runs;  // where the rows of `media` go, in order
 };
 
-/// Repairs and renders messages and encodes them. `tools` is an array or null.
-/// Errors: those of repair_messages and render_prompt; `unsupported` for messages with media.
+/// Repairs and renders messages and encodes them. `tools` is an array or null; `media` are the
+/// pictures, sounds and videos that the messages have parts for, in order.
+/// Errors: those of repair_messages, render_prompt and expand_media; `unsupported` for messages
+/// with media when none are given.
 Result<ChatPrompt> make_chat_prompt(const ChatModel& model, const Json& messages, const Json& tools,
-                                    const chat::RenderOptions& options);
+                                    const chat::RenderOptions& options,
+                                    std::span<const chat::Medium> media = {});
+
+/// The ids that stand for soft tokens in this model's vocabulary; -1 where it has none.
+chat::MediaIds media_ids(const Tokenizer& tokenizer);
 
 }  // namespace gemlet

@@ -106,6 +106,21 @@ double Answer::decode_tokens_per_s() const { return per_second(n_completion, dec
 Generator::Generator(Session& session, const Tokenizer& tokenizer)
     : session_(&session), tokenizer_(&tokenizer) {
     ids_.reserve(session.context());
+    marks_.reserve(session.context());
+}
+
+/// Fills rows_ and row_marks_ with the prompt.
+void Generator::lay_out(const GenerateRequest& request) {
+    rows_.clear();
+    for (const int32_t id : request.prompt) rows_.push_back({id, nullptr});
+    row_marks_.assign(rows_.size(), 0);
+    for (const PromptMedium& medium : request.media) {
+        const size_t width = session_->row_width();
+        for (size_t i = 0; i < medium.count; ++i) {
+            rows_[medium.begin + i].soft = medium.soft + i * width;
+            row_marks_[medium.begin + i] = medium.mark;
+        }
+    }
 }
 
 /// Cuts the session back to what it shares with the prompt. The last token is always computed: its
@@ -113,12 +128,18 @@ Generator::Generator(Session& session, const Tokenizer& tokenizer)
 size_t Generator::reuse(std::span<const int32_t> prompt) {
     const size_t most = std::min(ids_.size(), prompt.size() - 1);
     size_t common = 0;
-    while (common < most && ids_[common] == prompt[common]) ++common;
+    const auto same = [&](size_t i) { return ids_[i] == prompt[i] && marks_[i] == row_marks_[i]; };
+    while (common < most && same(common)) ++common;
+    // A picture is entered as a whole: its rows may see each other.
+    while (common > 0 && row_marks_[common] != 0 && row_marks_[common] == row_marks_[common - 1]) {
+        --common;
+    }
     if (common != session_->size() && !session_->truncate(common).ok()) {
         common = 0;
         (void)session_->truncate(0);  // cannot fail
     }
     ids_.resize(common);
+    marks_.resize(common);
     return common;
 }
 
@@ -131,9 +152,8 @@ Status Generator::prefill(const GenerateRequest& request, Answer& answer) {
                 static_cast<int64_t>(session_->context())};
     }
     answer.n_prompt = request.prompt.size();
+    lay_out(request);
     answer.n_reused = reuse(request.prompt);
-    rows_.clear();
-    for (const int32_t id : request.prompt.subspan(answer.n_reused)) rows_.push_back({id, nullptr});
     PrefillHooks hooks;
     hooks.cancel = request.cancel;
     if (request.on_prefill) {
@@ -142,9 +162,10 @@ Status Generator::prefill(const GenerateRequest& request, Answer& answer) {
         };
         hooks.context = const_cast<GenerateRequest*>(&request);
     }
-    const Status status = session_->append(rows_, hooks);
+    const Status status = session_->append(std::span(rows_).subspan(answer.n_reused), hooks);
     const auto known = request.prompt.first(session_->size());
     ids_.assign(known.begin(), known.end());
+    marks_.assign(row_marks_.begin(), row_marks_.begin() + static_cast<ptrdiff_t>(known.size()));
     return status;
 }
 
@@ -187,6 +208,7 @@ Result<Answer> Generator::run(const GenerateRequest& request) {
         GEMLET_TRY(appended);
         answer.end = AnswerEnd::max_tokens;
         ids_.push_back(id);
+        marks_.push_back(0);
     }
     answer.decode_ns = ns_since(decode_start);
     answer.response = emitter.finish(answer.end == AnswerEnd::stop_token ? chat::StopCause::stop

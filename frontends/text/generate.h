@@ -23,9 +23,18 @@ std::vector<int32_t> encode_prompt(const Tokenizer& tokenizer, const chat::Promp
 /// Returns where the model's answer to this prompt begins: inside a thought if it opens one.
 chat::ParseStart parse_start_of(const chat::Prompt& prompt);
 
+/// Soft tokens in a prompt: `count` rows stand at the placeholders from position `begin` on.
+struct PromptMedium {
+    size_t begin = 0;
+    size_t count = 0;
+    const float* soft = nullptr;  // [count, d_model]
+    uint64_t mark = 0;            // of the content, not 0: the same mark means the same rows
+};
+
 /// One answer to make. What it points to must outlive the call.
 struct GenerateRequest {
     std::span<const int32_t> prompt;
+    std::span<const PromptMedium> media = {};  // ascending, within the prompt
     SamplerOptions sampling;
     chat::ParseStart start = chat::ParseStart::content;
     bool raw = false;       // do not parse: all text is content, specials included
@@ -65,13 +74,17 @@ class Generator {
     std::span<const int32_t> ids() const { return ids_; }
 
   private:
+    void lay_out(const GenerateRequest& request);
     size_t reuse(std::span<const int32_t> prompt);
     Status prefill(const GenerateRequest& request, Answer& answer);
 
     Session* session_;
     const Tokenizer* tokenizer_;
     std::vector<int32_t> ids_;
+    std::vector<uint64_t> marks_;  // like ids_: what stands at a soft token, 0 elsewhere
+    // The prompt being answered.
     std::vector<PromptRow> rows_;
+    std::vector<uint64_t> row_marks_;
 };
 
 }  // namespace gemlet

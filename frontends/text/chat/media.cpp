@@ -5,8 +5,6 @@
 #include <cmath>
 #include <string>
 
-#include "frontends/text/chat/specials.h"
-
 namespace gemlet::chat {
 namespace {
 
@@ -95,11 +93,11 @@ bool kind_of_text(std::string_view text, MediaKind& kind) {
     return text == kImage || text == kAudio || text == kVideo;
 }
 
-bool kind_of_id(int32_t id, MediaKind& kind) {
-    if (id == kImageId) kind = MediaKind::image;
-    if (id == kAudioId) kind = MediaKind::audio;
-    if (id == kVideoId) kind = MediaKind::video;
-    return id == kImageId || id == kAudioId || id == kVideoId;
+bool kind_of_id(int32_t id, const MediaIds& ids, MediaKind& kind) {
+    if (id == ids.image) kind = MediaKind::image;
+    if (id == ids.audio) kind = MediaKind::audio;
+    if (id == ids.video) kind = MediaKind::video;
+    return id == ids.image || id == ids.audio || id == ids.video;
 }
 
 constexpr const char* kTooFew = "more places for media than media";
@@ -128,13 +126,14 @@ Result<Prompt> expand_media(const Prompt& prompt, std::span<const Medium> media)
 }
 
 Result<std::vector<MediaRun>> find_media_runs(std::span<const int32_t> ids,
-                                              std::span<const Medium> media) {
+                                              std::span<const Medium> media,
+                                              const MediaIds& media_ids) {
     std::vector<MediaRun> runs;
     MediaQueue queue(media);
     MediaRun video;  // the frame before; its medium goes on until all frames are seen
     for (size_t i = 0; i < ids.size();) {
         MediaRun run;
-        if (!kind_of_id(ids[i], run.kind)) {
+        if (!kind_of_id(ids[i], media_ids, run.kind)) {
             ++i;
             continue;
         }

@@ -8,6 +8,7 @@
 
 #include "core/status.h"
 #include "frontends/text/chat/prompt.h"
+#include "frontends/text/chat/specials.h"
 
 namespace gemlet::chat {
 
@@ -36,9 +37,17 @@ struct MediaRun {
     friend bool operator==(const MediaRun&, const MediaRun&) = default;
 };
 
+/// The ids that stand for soft tokens: those of the released vocabulary, or another's.
+struct MediaIds {
+    int32_t image = kImageId;
+    int32_t audio = kAudioId;
+    int32_t video = kVideoId;
+};
+
 /// Finds the soft tokens in the ids of an expanded prompt, in order of position.
 /// Errors: `bad_argument` if they are not the ones that `media` asks for.
 Result<std::vector<MediaRun>> find_media_runs(std::span<const int32_t> ids,
-                                              std::span<const Medium> media);
+                                              std::span<const Medium> media,
+                                              const MediaIds& media_ids = {});
 
 }  // namespace gemlet::chat
