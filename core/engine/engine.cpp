@@ -34,6 +34,13 @@ Status fill_options(const ModelConfig& config, EngineOptions& options) {
     return {};
 }
 
+/// Bytes of the per-layer table that a conversation makes resident.
+uint64_t resident_table(const EngineParts& parts) {
+    const uint64_t table = parts.weights.ple.rows.bytes();
+    if (parts.options.ple_in_memory) return table;
+    return std::min<uint64_t>(table, kDistinctTokens * kTableBytesPerToken);
+}
+
 uint64_t resident_at(const EngineParts& parts, size_t context) {
     EngineOptions options = parts.options;
     options.context = context;
@@ -45,10 +52,8 @@ uint64_t resident_at(const EngineParts& parts, size_t context) {
     Workspace workspace;
     workspace.shape = parts.workspace_shape();
     workspace.plan(config, plan);
-    const uint64_t table =
-        std::min<uint64_t>(parts.weights.ple.rows.bytes(), kDistinctTokens * kTableBytesPerToken);
     return parts.weights.bytes.always + KvCache::planned_bytes(config, shape) + plan.total_bytes() +
-           table;
+           resident_table(parts);
 }
 
 /// Largest context that keeps the limit, by bisection; 0 when none does.
@@ -73,9 +78,7 @@ MemoryReport report(const EngineParts& parts) {
     MemoryReport out;
     out.lines.push_back({"weights read for every token", weights.bytes.always, true});
     if (weights.ple.rows.present()) {
-        const uint64_t table = weights.ple.rows.bytes();
-        const uint64_t touched = std::min<uint64_t>(table, kDistinctTokens * kTableBytesPerToken);
-        out.lines.push_back({"per-layer embedding rows in use", touched, true});
+        out.lines.push_back({"per-layer embedding rows in use", resident_table(parts), true});
     }
     out.lines.push_back({"KV cache", KvCache::planned_bytes(config, parts.cache_shape()), true});
     MemoryPlan plan;
@@ -139,12 +142,14 @@ EngineFacts describe(const EngineParts& parts) {
 }
 
 /// Rows of these tables are read here and there: no read-ahead.
-void advise_tables(const TextWeights& weights) {
-    const auto random = [](const Matrix& rows) {
-        if (rows.present()) advise({rows.data, rows.bytes()}, Access::random);
+void advise_tables(const TextWeights& weights, bool ple_in_memory) {
+    const auto tell = [](const Matrix& rows, Access access) {
+        if (rows.present()) advise({rows.data, rows.bytes()}, access);
     };
-    random(weights.ple.rows);
-    if (weights.embedding.rows.data != weights.head.data) random(weights.embedding.rows);
+    tell(weights.ple.rows, ple_in_memory ? Access::now : Access::random);
+    if (weights.embedding.rows.data != weights.head.data) {
+        tell(weights.embedding.rows, Access::random);
+    }
 }
 
 }  // namespace
@@ -188,7 +193,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::string& path, const Engi
                                 "does not fit the memory limit; the largest --context that does",
                                 "--memory", static_cast<int64_t>(fits));
         }
-        advise_tables(parts.weights);
+        advise_tables(parts.weights, options.ple_in_memory);
         return std::unique_ptr<Engine>(new Engine(std::move(*prepared)));
     });
 }

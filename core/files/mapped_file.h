@@ -33,8 +33,9 @@ class MappedFile {
     std::string path_;
 };
 
-/// How a range of a mapping will be used: a hint to the operating system, never an error.
-enum class Access : uint8_t { random, sequential, soon, not_needed };
+/// How a range of a mapping will be used: a hint to the operating system, never an error. `now`
+/// reads the whole range before it returns, where the system can.
+enum class Access : uint8_t { random, sequential, soon, now, not_needed };
 void advise(std::span<const uint8_t> range, Access access);
 
 }  // namespace gemlet

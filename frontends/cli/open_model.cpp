@@ -13,6 +13,7 @@ EngineOptions engine_options(const Options& options, KvType default_kv) {
     if (options.kv == "f16") engine.kv_type = KvType::f16;
     if (options.kv == "int8") engine.kv_type = KvType::i8;
     engine.chunk = options.chunk;
+    engine.ple_in_memory = options.ple == "ram";
     engine.float_activations = options.precision == "f32";
     engine.memory_limit_bytes = options.memory_bytes;
     return engine;

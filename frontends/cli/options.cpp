@@ -50,6 +50,9 @@ void add_engine(CLI::App& app, Options& o) {
     app.add_option("--context", o.context, "positions a conversation can hold (default: 32768)");
     app.add_option("--kv", o.kv, "element type of the KV cache")
         ->check(CLI::IsMember({"f32", "f16", "int8"}));
+    app.add_option("--ple", o.ple,
+                   "where the per-layer table is: disk (rows are read when needed), or ram")
+        ->check(CLI::IsMember({"disk", "ram"}));
     app.add_option("--chunk", o.chunk, "prompt rows computed at once")->capture_default_str();
 }
 

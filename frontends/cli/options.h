@@ -20,6 +20,7 @@ struct Options {
     size_t context = 0;
     std::string kv;  // empty: the command's default
     size_t chunk = 512;
+    std::string ple;  // disk or ram
     std::optional<uint64_t> seed;
     bool json = false;
 

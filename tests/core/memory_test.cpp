@@ -169,10 +169,14 @@ bool evict(const std::string& path) {
     return done;
 }
 
-TEST(MemoryUse, only_touched_rows_of_the_per_layer_table_are_read) {
-    // 4096 rows of 6 x 1024 halves: three pages each.
-    constexpr size_t kVocab = 4096;
-    constexpr size_t kPle = 1024;
+// 4096 rows of 6 x 1024 halves: three pages each.
+constexpr size_t kVocab = 4096;
+constexpr size_t kPle = 1024;
+constexpr size_t kRowBytes = 6 * kPle * 2;
+constexpr size_t kTableBytes = kVocab * kRowBytes;
+
+/// A model that is mostly per-layer table.
+TinyModel model_with_large_table() {
     TinyModel model = tiny_e2b();
     const auto zeros = [](size_t n_rows, size_t n_cols) {
         return TinyTensor{"BF16", {n_rows, n_cols}, std::string(2 * n_rows * n_cols, '\0')};
@@ -190,27 +194,48 @@ TEST(MemoryUse, only_touched_rows_of_the_per_layer_table_are_read) {
         model.tensors[at + "per_layer_input_gate.weight"] = zeros(kPle, 32);
         model.tensors[at + "per_layer_projection.weight"] = zeros(32, kPle);
     }
+    return model;
+}
+
+/// Where the per-layer table begins in a model's file.
+size_t table_offset(const std::string& file) {
+    auto opened = SafetensorsFiles::open_file(file);
+    EXPECT_TRUE(opened.has_value());
+    const TensorView* table = opened->tensor("model.language_model.embed_tokens_per_layer.weight");
+    EXPECT_NE(table, nullptr);
+    return static_cast<size_t>(table->bytes.data() - opened->files()[0].bytes().data());
+}
+
+TEST(MemoryUse, the_whole_per_layer_table_is_read_on_request) {
     const TempTree tree;
-    const std::string folder = write_directory(tree, model);
+    const std::string folder = write_directory(tree, model_with_large_table());
     const std::string file = folder + "/model.safetensors";
-    size_t offset = 0;
-    {
-        auto opened = SafetensorsFiles::open_file(file);
-        ASSERT_TRUE(opened.has_value());
-        const TensorView* table =
-            opened->tensor("model.language_model.embed_tokens_per_layer.weight");
-        ASSERT_NE(table, nullptr);
-        offset = static_cast<size_t>(table->bytes.data() - opened->files()[0].bytes().data());
+    const size_t offset = table_offset(file);
+    if (!evict(file) || cached_pages(file, offset, kTableBytes) > 16) {
+        GTEST_SKIP() << "this file system does not let go of pages";
     }
-    const size_t bytes = kVocab * 6 * kPle * 2;
-    if (!evict(file) || cached_pages(file, offset, bytes) > 16) {
+    EngineOptions options = tiny_options();
+    const uint64_t by_rows = open_tiny(folder, options)->memory().resident_bytes;
+    ASSERT_TRUE(evict(file));
+    options.ple_in_memory = true;
+    const auto engine = open_tiny(folder, options);
+    ASSERT_NE(engine, nullptr);
+    EXPECT_GE(cached_pages(file, offset, kTableBytes), kTableBytes / page_bytes());
+    EXPECT_GT(engine->memory().resident_bytes, by_rows);
+}
+
+TEST(MemoryUse, only_touched_rows_of_the_per_layer_table_are_read) {
+    const TempTree tree;
+    const std::string folder = write_directory(tree, model_with_large_table());
+    const std::string file = folder + "/model.safetensors";
+    const size_t offset = table_offset(file);
+    if (!evict(file) || cached_pages(file, offset, kTableBytes) > 16) {
         GTEST_SKIP() << "this file system does not let go of pages";
     }
     const auto engine = open_tiny(folder);
     ASSERT_NE(engine, nullptr);
     ASSERT_TRUE(evict(file));
     // Faults next to the table read around them, on some disks 4 MB: its ends are not looked at.
-    constexpr size_t kRowBytes = 6 * kPle * 2;
     constexpr size_t kMargin = (size_t{8} << 20U) / kRowBytes;
     const size_t middle = offset + kMargin * kRowBytes;
     const size_t middle_bytes = (kVocab - 2 * kMargin) * kRowBytes;
