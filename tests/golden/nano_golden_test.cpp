@@ -35,7 +35,7 @@ TEST(NanoGolden, logits_of_a_text_match_the_reference) {
         const float logit = logits[i / 5 * vocab + static_cast<size_t>(top_ids[i])];
         EXPECT_NEAR(logit, top_logits[i], kFloatTolerance) << "position " << i / 5;
     }
-    for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512vnni}) {
+    for (const Isa isa : golden_isas()) {
         if (!has_isa(isa)) continue;
         RunOptions run = fast();
         run.isa = isa;

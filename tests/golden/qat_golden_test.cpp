@@ -147,7 +147,7 @@ TEST_P(QatGolden, greedy_decoding_gives_the_reference_ids) {
     EXPECT_EQ(n_seen, 2U);
 }
 
-INSTANTIATE_TEST_SUITE_P(all, QatGolden, testing::Values(Isa::scalar, Isa::avx2, Isa::avx512vnni),
+INSTANTIATE_TEST_SUITE_P(all, QatGolden, testing::ValuesIn(golden_isas()),
                          [](const auto& param) { return std::string(isa_name(param.param)); });
 
 /// Value before the output quantiser, in double, divided by its step.

@@ -165,4 +165,8 @@ size_t argmax(std::span<const float> logits) {
 
 bool has_isa(Isa isa) { return detect_isas().has(isa); }
 
+std::vector<Isa> golden_isas() {
+    return {Isa::scalar, Isa::avx2, Isa::avxvnni, Isa::avx512vnni, Isa::amx};
+}
+
 }  // namespace gemlet::test

@@ -63,5 +63,7 @@ size_t argmax(std::span<const float> logits);
 
 /// Sets this machine lacks are skipped by tests.
 bool has_isa(Isa isa);
+/// The instruction sets that golden tests cap engines at, best last.
+std::vector<Isa> golden_isas();
 
 }  // namespace gemlet::test

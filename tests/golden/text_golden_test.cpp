@@ -170,7 +170,7 @@ TEST_P(TextGolden, greedy_decoding_gives_the_reference_ids) {
 INSTANTIATE_TEST_SUITE_P(all, TextGolden,
                          testing::Combine(testing::ValuesIn(golden_models().begin(),
                                                             golden_models().end()),
-                                          testing::Values(Isa::scalar, Isa::avx2, Isa::avx512vnni)),
+                                          testing::ValuesIn(golden_isas())),
                          [](const auto& param) {
                              return golden_name(std::get<0>(param.param)) + "_" +
                                     isa_name(std::get<1>(param.param));

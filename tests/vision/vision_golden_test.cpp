@@ -154,7 +154,7 @@ TEST_P(VisionGolden, int8_stays_close_to_float) {
 
 INSTANTIATE_TEST_SUITE_P(all, VisionGolden,
                          testing::Combine(testing::ValuesIn(kModels),
-                                          testing::Values(Isa::scalar, Isa::avx2, Isa::avx512vnni)),
+                                          testing::ValuesIn(golden_isas())),
                          [](const auto& param) {
                              return case_name(std::get<0>(param.param)) + "_" +
                                     isa_name(std::get<1>(param.param));
@@ -200,8 +200,7 @@ TEST_P(VisionQatGolden, threads_and_instruction_sets_change_no_bit) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(all, VisionQatGolden,
-                         testing::Values(Isa::scalar, Isa::avx2, Isa::avx512vnni),
+INSTANTIATE_TEST_SUITE_P(all, VisionQatGolden, testing::ValuesIn(golden_isas()),
                          [](const auto& param) { return std::string(isa_name(param.param)); });
 
 }  // namespace
