@@ -1,6 +1,6 @@
 #!/bin/bash
 # From a fresh clone to a first answer: installs the system packages that are missing, builds a
-# release, and lets the small model in examples/data answer a prompt.
+# release, and lets the small model in examples/data answer a prompt and describe a picture.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -13,7 +13,12 @@ cmake --build --preset release --parallel "$(nproc)"
 
 gemlet=build/release/gemlet
 model=examples/data/gemma-4-nano
-prompt="Reverse the words: key ball boat gold seven"
-echo
-echo "\$ $gemlet run $model -p \"$prompt\" --temperature 0"
-"$gemlet" run "$model" -p "$prompt" --temperature 0 </dev/null
+
+# ask PROMPT [OPTION..]: prints the command and runs it.
+ask() {
+    echo
+    echo "\$ $gemlet run $model -p \"$1\" ${*:2}"
+    "$gemlet" run "$model" -p "$1" "${@:2}" </dev/null
+}
+ask "Reverse the words: key ball boat gold seven" --temperature 0
+ask "What shapes are in the picture?" --image examples/data/pictures/shape.jpg --budget 70 --temperature 0
