@@ -19,7 +19,7 @@ class LlamaCpp:
     def __init__(self, model, context, threads):
         self.llama = llama_cpp.Llama(
             model_path=model, n_ctx=context, n_batch=512, n_ubatch=512, n_threads=threads,
-            n_threads_batch=threads, verbose=False)
+            n_threads_batch=threads, flash_attn=True, verbose=False)
 
     def measure(self, n_prompt, n_generate):
         """Returns tokens per second of prefill and of decode."""
