@@ -63,6 +63,7 @@ Status place_pictures(PictureEncoder& pictures, const ModelConfig& config, const
         media.push_back({chat::MediaKind::image, (*encoded)->n});
     }
     std::vector<int32_t> ids;
+    ids.reserve(rows.size());
     for (const PromptRow& row : rows) ids.push_back(row.token);
     file.clear();
     const Result<std::vector<chat::MediaRun>> runs =

@@ -1,7 +1,6 @@
 // Tells contents apart without keeping them.
 #pragma once
 
-#include <compare>
 #include <cstdint>
 #include <span>
 
@@ -12,7 +11,10 @@ struct ContentHash {
     uint64_t first = 0;
     uint64_t second = 0;
 
-    friend auto operator<=>(const ContentHash&, const ContentHash&) = default;
+    friend bool operator==(const ContentHash&, const ContentHash&) = default;
+    friend bool operator<(const ContentHash& a, const ContentHash& b) {
+        return a.first != b.first ? a.first < b.first : a.second < b.second;
+    }
     /// One number for marking positions of a prompt; never 0.
     uint64_t mark() const { return first | 1U; }
 };
