@@ -23,9 +23,9 @@ struct EngineOptions {
     std::optional<Isa> isa_cap;  // use nothing beyond this instruction set
     size_t context = 0;          // positions; 0: the model's, at most kDefaultContext
     KvType kv_type = KvType::f16;
-    size_t chunk = 512;               // prompt rows of one step
-    size_t max_wanted = 1;            // rows of one step whose logits can be wanted
-    bool float_activations = false;   // do not quantise activations (QAT mobile always does)
+    size_t chunk = 512;              // prompt rows of one step
+    size_t max_wanted = 1;           // rows of one step whose logits can be wanted
+    bool float_activations = false;  // do not quantise activations (QAT mobile always does)
     // The per-layer table is read whole at opening, instead of its rows when they are needed.
     bool ple_in_memory = false;
     uint64_t memory_limit_bytes = 0;  // 0: none
