@@ -23,7 +23,7 @@ struct VisionEncoder::Parts {
     size_t mapped_bytes = 0;  // of a file of its own
 
     bool quantises() const {
-        return options.precision == VisionPrecision::int8 && can_quantise_vision(weights);
+        return options.precision == TowerPrecision::int8 && can_quantise_vision(weights);
     }
     MemoryPlan plan(const Kernels& kernels, size_t n_workers);
     MemoryReport report(const MemoryPlan& plan) const;
@@ -194,7 +194,7 @@ Result<size_t> VisionEncoder::encode(const PatchGrid& picture, std::span<float> 
                                parts.workspace.packed,
                                parts.workspace.scratch,
                                parts.workspace.scratch_bytes,
-                               parts.options.precision == VisionPrecision::in_float};
+                               parts.options.precision == TowerPrecision::in_float};
     encode_picture(compute, {parts.config, parts.weights}, parts.workspace, picture, soft.data());
     if (!encoded.empty()) std::copy_n(parts.workspace.pooled, n_encoded, encoded.data());
     return n_soft;

@@ -9,21 +9,15 @@
 
 #include "core/engine/engine.h"
 #include "core/status.h"
+#include "core/tower/tower_precision.h"
 #include "core/vision/patches.h"
 #include "core/vision/vision_config.h"
 
 namespace gemlet {
 
-/// How the layers' matrices are multiplied.
-enum class VisionPrecision : uint8_t {
-    automatic,  // as the file has them: float in float, block formats with int8 inputs
-    in_float,   // everything but QAT mobile in float
-    int8,       // float matrices are quantised to int8 rows at load, inputs row by row
-};
-
 struct VisionOptions {
     size_t max_soft_tokens = 280;  // largest picture; decides the memory, at most kMaxSoftTokens
-    VisionPrecision precision = VisionPrecision::automatic;
+    TowerPrecision precision = TowerPrecision::automatic;
 };
 
 /// One thread at a time; takes turns with the engine's sessions. Nothing is allocated after open.

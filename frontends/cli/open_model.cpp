@@ -34,8 +34,8 @@ PictureOptions picture_options(const Options& options) {
     PictureOptions pictures;
     pictures.mmproj = options.mmproj;
     pictures.budget = options.budget;
-    if (options.vision_precision == "f32") pictures.precision = VisionPrecision::in_float;
-    if (options.vision_precision == "int8") pictures.precision = VisionPrecision::int8;
+    if (options.vision_precision == "f32") pictures.precision = TowerPrecision::in_float;
+    if (options.vision_precision == "int8") pictures.precision = TowerPrecision::int8;
     return pictures;
 }
 

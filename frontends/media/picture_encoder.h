@@ -18,7 +18,7 @@ namespace gemlet {
 struct PictureOptions {
     std::string mmproj;  // GGUF file with the encoder; empty: the model's own, or the one beside it
     size_t budget = 280;  // soft tokens of a picture at most: 70, 140, 280, 560 or 1120
-    VisionPrecision precision = VisionPrecision::automatic;
+    TowerPrecision precision = TowerPrecision::automatic;
 };
 
 /// A picture as the prompt takes it.

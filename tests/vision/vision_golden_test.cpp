@@ -146,7 +146,7 @@ TEST_P(VisionGolden, int8_stays_close_to_float) {
     const Goldens goldens(model().folder, "pictures.safetensors");
     const auto engine = this->engine(2, isa());
     ASSERT_NE(engine, nullptr);
-    const auto encoder = open_encoder(*engine, mmproj_, {.precision = VisionPrecision::int8});
+    const auto encoder = open_encoder(*engine, mmproj_, {.precision = TowerPrecision::int8});
     ASSERT_NE(encoder, nullptr);
     const std::vector<float> soft = encode(*encoder, picture("a_70")).soft;
     EXPECT_LT(relative_rms(soft, goldens.floats("a_70.projected")), kInt8Tolerance);

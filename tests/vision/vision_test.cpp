@@ -201,7 +201,7 @@ TEST_F(Vision, refuses_pictures_that_do_not_fit) {
 
 TEST_F(Vision, allocates_nothing_after_opening) {
     if (!counts_allocations()) GTEST_SKIP() << "sanitizers replace the allocator";
-    for (const auto precision : {VisionPrecision::in_float, VisionPrecision::int8}) {
+    for (const auto precision : {TowerPrecision::in_float, TowerPrecision::int8}) {
         auto encoder = open(tiny_transformer(text_width_), {.precision = precision});
         ASSERT_TRUE(encoder.has_value());
         const PatchGrid picture = made_up_picture(16, 3, 4, 3);
