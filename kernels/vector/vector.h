@@ -27,6 +27,8 @@ struct VectorVariant {
     /// out[i] = gelu(gate[i]) * up[i], the tanh form:
     /// gelu(g) = (0.5 * g) * (1 + tanh(sqrt(2/pi) * (g + (0.044715 * g) * (g * g)))).
     void (*gelu_mul)(const float* gate, const float* up, float* out, size_t n);
+    /// out[i] = x[i] / (1 + exp(-gate[i])): with gate = x the SiLU, else a gated linear unit.
+    void (*sigmoid_mul)(const float* x, const float* gate, float* out, size_t n);
     /// out[i] = cap * tanh(x[i] / cap).
     void (*soft_cap)(const float* x, float* out, size_t n, float cap);
     /// out[i] = (a[i] + b[i]) * scale.

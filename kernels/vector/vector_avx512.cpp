@@ -14,6 +14,7 @@ const VectorVariant vector_avx512 = {
     .isa = Isa::avx512,
     .rms_norm = rms_norm,
     .gelu_mul = gelu_mul,
+    .sigmoid_mul = sigmoid_mul,
     .soft_cap = soft_cap,
     .add_scale = add_scale,
     .scale = scale,

@@ -74,6 +74,14 @@ void gelu_mul(const float* gate, const float* up, float* out, size_t n) {
     });
 }
 
+void sigmoid_mul(const float* x, const float* gate, float* out, size_t n) {
+    for_parts(n, [&](size_t i, size_t lanes) {
+        const Part e = part_exp(part_sub(part_set(-0.0F), load_lanes(gate + i, lanes)));
+        const Part divisor = part_add(part_set(1.0F), e);
+        store_lanes(out + i, part_div(load_lanes(x + i, lanes), divisor), lanes);
+    });
+}
+
 void soft_cap(const float* x, float* out, size_t n, float cap) {
     const Part factor = part_set(cap);
     for_parts(n, [&](size_t i, size_t lanes) {

@@ -34,6 +34,10 @@ void gelu_mul(const float* gate, const float* up, float* out, size_t n) {
     for (size_t i = 0; i < n; ++i) out[i] = gelu(gate[i]) * up[i];
 }
 
+void sigmoid_mul(const float* x, const float* gate, float* out, size_t n) {
+    for (size_t i = 0; i < n; ++i) out[i] = x[i] / (1.0F + canonical_exp(-gate[i]));
+}
+
 void soft_cap(const float* x, float* out, size_t n, float cap) {
     for (size_t i = 0; i < n; ++i) out[i] = cap * canonical_tanh(x[i] / cap);
 }
@@ -103,6 +107,7 @@ const VectorVariant vector_scalar = {
     .isa = Isa::scalar,
     .rms_norm = rms_norm,
     .gelu_mul = gelu_mul,
+    .sigmoid_mul = sigmoid_mul,
     .soft_cap = soft_cap,
     .add_scale = add_scale,
     .scale = scale,

@@ -123,6 +123,14 @@ TEST_P(VectorVariants, gelu_mul_gives_the_bits_of_scalar) {
         });
 }
 
+TEST_P(VectorVariants, sigmoid_mul_gives_the_bits_of_scalar) {
+    expect_same_bits_at_all_lengths(
+        [](const VectorVariant& v, const float* a, const float* b, float* out, size_t n) {
+            v.sigmoid_mul(n % 3 == 0 ? out : a, n % 2 == 0 ? b : out, out, n);
+            return 0.0F;
+        });
+}
+
 TEST_P(VectorVariants, soft_cap_gives_the_bits_of_scalar) {
     expect_same_bits_at_all_lengths(
         [](const VectorVariant& v, const float* a, const float*, float* out, size_t n) {
@@ -242,6 +250,8 @@ TEST_P(VectorVariants, nan_in_a_row_reaches_only_what_depends_on_it) {
     for (size_t i = 0; i < 37; ++i) EXPECT_EQ(std::isnan(out[i]), i == 20) << i;
     v.gelu_mul(x.data(), x.data(), out.data(), 37);
     for (size_t i = 0; i < 37; ++i) EXPECT_EQ(std::isnan(out[i]), i == 20) << i;
+    v.sigmoid_mul(x.data(), x.data(), out.data(), 37);
+    for (size_t i = 0; i < 37; ++i) EXPECT_EQ(std::isnan(out[i]), i == 20) << i;
     EXPECT_EQ(v.max_abs(x.data(), 37), 0.5F);
     std::vector<int8_t> codes(37);
     v.to_i8(x.data(), codes.data(), 37, 0.1F);
@@ -335,6 +345,25 @@ TEST(VectorScalar, gelu_keeps_small_arguments_relatively_exact) {
         const double want = 0.5 * x * (1.0 + std::tanh(root * (x + 0.044715 * x * x * x)));
         EXPECT_NEAR(got, want, 1e-6 * std::fabs(want)) << g;
     }
+}
+
+TEST(VectorScalar, sigmoid_mul_matches_the_oracle_and_its_limits) {
+    for (float gate = -80.0F; gate <= 80.0F; gate += 0.0997F) {
+        const float x = 3.0F;
+        float got = 0.0F;
+        scalar().sigmoid_mul(&x, &gate, &got, 1);
+        const double want = 3.0 / (1.0 + std::exp(-static_cast<double>(gate)));
+        // One ulp of exp is two roundings at most; the sum and the quotient are one each.
+        EXPECT_NEAR(got, want, 4 * kEpsilon * want) << gate;
+    }
+    const float x[4] = {-1000.0F, 1000.0F, -kInf, kInf};
+    float out[1];
+    scalar().sigmoid_mul(x + 1, x, out, 1);
+    EXPECT_NEAR(out[0], 0.0, 1e-30);
+    scalar().sigmoid_mul(x, x + 1, out, 1);
+    EXPECT_EQ(out[0], -1000.0F);
+    scalar().sigmoid_mul(x + 1, x + 3, out, 1);
+    EXPECT_EQ(out[0], 1000.0F);
 }
 
 TEST(VectorScalar, gelu_follows_its_limits) {
