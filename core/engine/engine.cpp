@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kLongestPicture = 1120;  // soft tokens of the largest picture budget
 constexpr size_t kMinContext = 16;
 constexpr size_t kMaxChunk = 8192;
+constexpr size_t kMaxParallel = 256;
 // Pages of the per-layer table that stay resident during a long conversation: at most 16 KiB for
 // each of this many distinct tokens.
 constexpr size_t kDistinctTokens = 2048;
@@ -29,8 +30,14 @@ Status fill_options(const ModelConfig& config, EngineOptions& options) {
         return {StatusCode::bad_argument, "chunk must be 1 to 8192 rows", "--chunk",
                 static_cast<int64_t>(options.chunk)};
     }
-    options.chunk = std::min(options.chunk, options.context);
-    options.max_wanted = std::clamp<size_t>(options.max_wanted, 1, options.chunk);
+    if (options.parallel == 0 || options.parallel > kMaxParallel) {
+        return {StatusCode::bad_argument, "conversations must be 1 to 256", "--parallel",
+                static_cast<int64_t>(options.parallel)};
+    }
+    // Every conversation of a batch gets a row into one step.
+    options.chunk = std::max(std::min(options.chunk, options.context), options.parallel);
+    options.max_wanted =
+        std::max(std::clamp<size_t>(options.max_wanted, 1, options.chunk), options.parallel);
     return {};
 }
 
@@ -42,9 +49,6 @@ uint64_t resident_table(const EngineParts& parts) {
 }
 
 uint64_t resident_at(const EngineParts& parts, size_t context) {
-    EngineOptions options = parts.options;
-    options.context = context;
-    options.chunk = std::min(options.chunk, context);
     const ModelConfig& config = parts.checkpoint.config();
     KvCacheShape shape = parts.cache_shape();
     shape.context = context;
@@ -52,7 +56,8 @@ uint64_t resident_at(const EngineParts& parts, size_t context) {
     Workspace workspace;
     workspace.shape = parts.workspace_shape();
     workspace.plan(config, plan);
-    return parts.weights.bytes.always + KvCache::planned_bytes(config, shape) + plan.total_bytes() +
+    return parts.weights.bytes.always +
+           parts.options.parallel * KvCache::planned_bytes(config, shape) + plan.total_bytes() +
            resident_table(parts);
 }
 
@@ -80,7 +85,9 @@ MemoryReport report(const EngineParts& parts) {
     if (weights.ple.rows.present()) {
         out.lines.push_back({"per-layer embedding rows in use", resident_table(parts), true});
     }
-    out.lines.push_back({"KV cache", KvCache::planned_bytes(config, parts.cache_shape()), true});
+    out.lines.push_back(
+        {"KV cache", parts.options.parallel * KvCache::planned_bytes(config, parts.cache_shape()),
+         true});
     MemoryPlan plan;
     Workspace workspace;
     workspace.shape = parts.workspace_shape();

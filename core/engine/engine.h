@@ -25,6 +25,7 @@ struct EngineOptions {
     KvType kv_type = KvType::f16;
     size_t chunk = 512;              // prompt rows of one step
     size_t max_wanted = 1;           // rows of one step whose logits can be wanted
+    size_t parallel = 1;             // conversations of a Batch: each has a KV cache of its own
     bool float_activations = false;  // do not quantise activations (QAT mobile always does)
     // The per-layer table is read whole at opening, instead of its rows when they are needed.
     bool ple_in_memory = false;
@@ -59,6 +60,7 @@ struct EngineFacts {
     size_t n_uncalibrated = 0;
 };
 
+class Batch;
 class Session;
 class VisionEncoder;
 struct EngineParts;  // core/engine/engine_parts.h: what sessions share
@@ -85,6 +87,7 @@ class Engine {
     Result<Ceilings> measure_ceilings();
 
   private:
+    friend class Batch;
     friend class Session;
     friend class VisionEncoder;
     explicit Engine(std::unique_ptr<EngineParts> parts);

@@ -23,6 +23,15 @@ struct PrefillHooks {
     const std::atomic<bool>* cancel = nullptr;  // stops after the running step: `cancelled`
     void (*progress)(void* context, size_t done, size_t total) = nullptr;
     void* context = nullptr;
+
+    /// `cancelled` when it is time to stop.
+    Status check() const {
+        if (cancel == nullptr || !cancel->load(std::memory_order_relaxed)) return {};
+        return {StatusCode::cancelled, "stopped"};
+    }
+    void report(size_t done, size_t total) const {
+        if (progress != nullptr) progress(context, done, total);
+    }
 };
 
 /// Receives the logits of one position. Shape: logits [vocab], borrowed for the call.

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "core/engine/batch.h"
 #include "core/engine/sampler.h"
 #include "frontends/text/tokenizer/detokenizer.h"
 #include "tests/core/count_every_allocation.h"
@@ -43,10 +44,12 @@ TEST_P(NoAllocAfterInit, holds_from_the_prompt_to_the_text) {
                                  : write_directory(tree, kind == "moe" ? tiny_moe() : tiny_e2b());
     EngineOptions options = tiny_options();
     options.n_threads = 2;
+    options.parallel = 2;
     options.kv_type = kind == "qat" ? KvType::i8 : KvType::f16;
     const auto engine = open_tiny(path, options);
     ASSERT_NE(engine, nullptr);
     const auto session = tiny_session(*engine);
+    const auto batch = std::move(*Batch::create(*engine, 2));
     const size_t vocab = engine->config().vocab_size;
     SamplerOptions sampling;
     sampling.repetition_penalty = 1.1F;
@@ -68,9 +71,12 @@ TEST_P(NoAllocAfterInit, holds_from_the_prompt_to_the_text) {
     n_bytes += detokenizer.flush().size();
     const Status back = session->truncate(80);
     const Status more = session->append(std::span(prompt).first(20));
+    const Turn turns[] = {{0, prompt}, {1, std::span(prompt).first(30)}};
+    const Status together = batch->append(turns);
     const size_t counted = n_allocations() - before;
 
     EXPECT_EQ(counted, 0U);
+    EXPECT_TRUE(together.ok()) << together.message();
     EXPECT_TRUE(status.ok()) << status.message();
     EXPECT_TRUE(back.ok()) << back.message();
     EXPECT_TRUE(more.ok()) << more.message();
