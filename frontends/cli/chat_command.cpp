@@ -6,6 +6,7 @@
 #include <string>
 
 #include "frontends/cli/answer_printer.h"
+#include "frontends/cli/attachments.h"
 #include "frontends/cli/commands.h"
 #include "frontends/cli/conversation.h"
 #include "frontends/cli/interrupt.h"
@@ -21,6 +22,7 @@ struct Chat {
     Conversation& conversation;
     MessageLog log;
     bool think;
+    Attachments attached = {};  // to the next message
     bool done = false;
     Output out = {};
 
@@ -32,7 +34,12 @@ struct Chat {
 /// For the person, not part of the conversation: beside the answers.
 void say(const std::string& text) { std::fprintf(stderr, "%s\n", text.c_str()); }
 
-void say(const Status& status) { say("gemlet: " + status.message()); }
+/// A fault, with the file it is about unless it names that itself.
+void say(const Status& status, const std::string& file = {}) {
+    const std::string message = status.message();
+    const bool names_file = file.empty() || message.find(file) != std::string::npos;
+    say("gemlet: " + (names_file ? "" : file + ": ") + message);
+}
 
 void Chat::answer() {
     const bool shows_thoughts = options.show_thoughts || output_is_terminal();
@@ -45,7 +52,7 @@ void Chat::answer() {
     printer.finish();
     done = done || out.closed();
     if (!answer) {
-        say(answer.error());
+        say(answer.error(), conversation.fault_file());
         say("(the last message was not taken; /reset starts again)");
         log.drop_last();
         return;
@@ -70,6 +77,29 @@ void toggle_thinking(Chat& chat, const std::string& /*argument*/) {
     say(chat.think ? "(thinking is on)" : "(thinking is off)");
 }
 
+/// Attaches files to the next message. They are encoded at once: what is wrong with one is said
+/// before the message is written.
+template <chat::MediaKind kind>
+void attach(Chat& chat, const std::string& argument) {
+    const std::vector<std::string> paths = split_paths(argument);
+    if (paths.empty()) say("which file?");
+    for (const std::string& path : paths) {
+        const Result<MediaSource> source = chat.attached.add(kind, path);
+        if (!source) {
+            say(source.error(), path);
+            continue;
+        }
+        const Result<SharedSoftTokens> soft = chat.conversation.encode(*source);
+        if (!soft) {
+            chat.attached.drop_last();
+            say(soft.error(), chat.conversation.fault_file());
+            continue;
+        }
+        say("(" + path + ": " + std::to_string((*soft)->n * (*soft)->n_frames()) +
+            " tokens, for the next message)");
+    }
+}
+
 void save(Chat& chat, const std::string& path) {
     if (path.empty()) return say("/save needs a file name");
     const Status status = chat.log.save(path);
@@ -79,13 +109,22 @@ void save(Chat& chat, const std::string& path) {
 
 void load(Chat& chat, const std::string& path) {
     if (path.empty()) return say("/load needs a file name");
-    const Status status = chat.log.load(path);
+    MessageLog loaded = chat.log;
+    const Status status = loaded.load(path);
     if (!status.ok()) return say(status);
+    const Result<std::vector<MediaSource>> sources = media_of_messages(loaded.messages());
+    if (!sources) return say(sources.error());
+    for (const MediaSource& source : *sources) {
+        const Result<SharedSoftTokens> soft = chat.conversation.encode(source);
+        if (!soft) return say(soft.error(), chat.conversation.fault_file());
+    }
+    chat.log = std::move(loaded);
     say("(loaded " + std::to_string(chat.log.messages().items.size()) + " messages)");
 }
 
 void reset(Chat& chat, const std::string& /*argument*/) {
     chat.log.clear();
+    chat.attached.clear();
     say("(a new conversation)");
 }
 
@@ -98,6 +137,9 @@ struct ChatCommand {
 };
 
 constexpr std::array kChatCommands = {
+    ChatCommand{"/image", "/image FILE  attach a picture to the next message, or several",
+                attach<chat::MediaKind::image>},
+    ChatCommand{"/video", "/video FILE  attach a video", attach<chat::MediaKind::video>},
     ChatCommand{"/think", "/think       turn thinking before answers on or off", toggle_thinking},
     ChatCommand{"/save", "/save FILE   write the conversation as JSON messages", save},
     ChatCommand{"/load", "/load FILE   go on with a conversation from such a file", load},
@@ -134,7 +176,8 @@ void Chat::take_line(const std::string& line) {
         log.add_result(line);
         if (log.pending_call()) return;
     } else {
-        log.add_user(line);
+        log.add_user(line, attached.parts());
+        attached.clear();
     }
     answer();
 }
@@ -154,6 +197,12 @@ LineEnd read_message(LineEditor& editor, const std::string& prompt, std::string&
     return end;
 }
 
+/// What stands before the line to be typed.
+std::string line_prompt(const Chat& chat) {
+    if (const auto call = chat.log.pending_call()) return "result of " + *call + "> ";
+    return chat.attached.empty() ? "> " : "(" + chat.attached.summary() + ") > ";
+}
+
 }  // namespace
 
 Failure chat_command(const Options& options) {
@@ -168,9 +217,7 @@ Failure chat_command(const Options& options) {
     if (input_is_terminal()) say("Type a message, or /help. Ctrl-D leaves.");
     std::string message;
     while (!chat.done) {
-        const auto call = chat.log.pending_call();
-        const LineEnd end =
-            read_message(editor, call ? "result of " + *call + "> " : "> ", message);
+        const LineEnd end = read_message(editor, line_prompt(chat), message);
         if (end == LineEnd::end_of_input) {
             if (input_is_terminal()) chat.out.write("\n");
             break;

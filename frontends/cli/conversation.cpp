@@ -40,27 +40,7 @@ Result<Json> read_tools(const std::string& path) {
     return Json(*list);
 }
 
-/// The picture files of all messages, in order.
-std::vector<std::string> picture_paths(const Json& messages) {
-    std::vector<std::string> paths;
-    for (const Json& message : messages.items) {
-        const Json* content = message.find("content");
-        if (content == nullptr || !content->is_array()) continue;
-        for (const Json& part : content->items) {
-            const Json* path = part.find("path");
-            if (path != nullptr && path->is_string()) paths.push_back(path->text);
-        }
-    }
-    return paths;
-}
-
 }  // namespace
-
-Json picture_part(const std::string& path) {
-    Json part = Json::object();
-    part.set("type", Json::of("image")).set("path", Json::of(path));
-    return part;
-}
 
 Conversation::Conversation(const Options& options, ChatModel model)
     : model_(std::move(model)),
@@ -95,8 +75,7 @@ std::unique_ptr<Conversation> Conversation::open(const Options& options, Failure
     Result<std::unique_ptr<Session>> session = Session::create(*made->model_.engine);
     if (!session) return fail(session.error(), {});
     made->session_ = std::move(*session);
-    made->pictures_ =
-        std::make_unique<PictureEncoder>(*made->model_.engine, picture_options(options));
+    made->media_ = std::make_unique<MediaEncoder>(*made->model_.engine, picture_options(options));
     made->generator_ = std::make_unique<Generator>(*made->session_, made->model_.tokenizer);
     return made;
 }
@@ -120,26 +99,22 @@ Result<Answer> Conversation::generate(GenerateRequest request, const DeltaSink& 
     return generator_->run(request);
 }
 
+Result<SharedSoftTokens> Conversation::encode(const MediaSource& source) {
+    return media_->encode(source, fault_file_);
+}
+
 Result<Answer> Conversation::answer(const Json& messages, bool think, const DeltaSink& on_delta) {
     chat::RenderOptions rendering;
     rendering.add_generation_prompt = true;
     rendering.enable_thinking = think;
-    std::vector<const SoftTokens*> soft;
-    std::vector<chat::Medium> media;
-    for (const std::string& path : picture_paths(messages)) {
-        const Result<const SoftTokens*> encoded = pictures_->encode(path, fault_file_);
-        GEMLET_TRY(encoded);
-        soft.push_back(*encoded);
-        media.push_back({chat::MediaKind::image, (*encoded)->n});
-    }
-    fault_file_.clear();
-    const Result<ChatPrompt> prompt = make_chat_prompt(model_, messages, tools_, rendering, media);
+    const Result<std::vector<MediaSource>> sources = media_of_messages(messages);
+    GEMLET_TRY(sources);
+    const Result<EncodedMedia> media = encode_media(*media_, *sources, fault_file_);
+    GEMLET_TRY(media);
+    const Result<ChatPrompt> prompt =
+        make_chat_prompt(model_, messages, tools_, rendering, media->media);
     GEMLET_TRY(prompt);
-    std::vector<PromptMedium> placed;
-    for (const chat::MediaRun& run : prompt->runs) {
-        const SoftTokens& tokens = *soft[run.medium];
-        placed.push_back({run.begin, run.count, tokens.values.data(), tokens.mark});
-    }
+    const std::vector<PromptMedium> placed = media->place(prompt->runs);
     GenerateRequest request;
     request.prompt = prompt->ids;
     request.media = placed;

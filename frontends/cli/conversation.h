@@ -9,14 +9,11 @@
 #include "core/json.h"
 #include "frontends/cli/commands.h"
 #include "frontends/cli/options.h"
-#include "frontends/media/picture_encoder.h"
+#include "frontends/media/message_media.h"
 #include "frontends/text/chat_model.h"
 #include "frontends/text/generate.h"
 
 namespace gemlet {
-
-/// The part of a message that stands for a picture file.
-Json picture_part(const std::string& path);
 
 class Conversation {
   public:
@@ -26,12 +23,15 @@ class Conversation {
 
     using DeltaSink = std::function<void(const chat::ResponseDelta&)>;
 
-    /// Answers the messages; pictures are parts made by picture_part. Ctrl-C ends the answer (a
-    /// second one, in `run`, the program). Errors: those of PictureEncoder, make_chat_prompt and
+    /// Answers the messages; media are parts made by media_part. Ctrl-C ends the answer (a second
+    /// one, in `run`, the program). Errors: those of encode_media, make_chat_prompt and
     /// Generator::run.
     Result<Answer> answer(const Json& messages, bool think, const DeltaSink& on_delta);
     /// Continues a text in which special strings count; BOS is put before it where it is missing.
     Result<Answer> continue_text(std::string_view text, const DeltaSink& on_delta);
+
+    /// Encodes a medium beforehand, and tells what it is. Errors: those of MediaEncoder.
+    Result<SharedSoftTokens> encode(const MediaSource& source);
 
     /// Ends the running answer, from within `on_delta`.
     static void stop();
@@ -50,7 +50,7 @@ class Conversation {
     size_t max_tokens_;
     bool outlives_interrupts_;
     Json tools_;  // null: none
-    std::unique_ptr<PictureEncoder> pictures_;
+    std::unique_ptr<MediaEncoder> media_;
     std::string fault_file_;
     std::unique_ptr<Session> session_;
     std::unique_ptr<Generator> generator_;

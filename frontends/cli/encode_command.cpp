@@ -2,7 +2,7 @@
 // implementations.
 #include <vector>
 
-#include "core/engine/session.h"
+#include "core/files/mapped_file.h"
 #include "frontends/cli/commands.h"
 #include "frontends/cli/npy.h"
 #include "frontends/cli/open_model.h"
@@ -27,8 +27,10 @@ Failure encode_command(const Options& options) {
     const std::unique_ptr<Engine> engine = open_engine(options, settings, failure);
     if (engine == nullptr) return failure;
     PictureEncoder pictures(*engine, picture_options(options));
-    std::string file;
-    const Result<PatchGrid> grid = pictures.patches(options.images.front(), file);
+    std::string file = options.images.front();
+    const Result<MappedFile> bytes = MappedFile::open(file);
+    if (!bytes) return {bytes.error(), file};
+    const Result<PatchGrid> grid = pictures.patches(bytes->bytes(), file);
     if (!grid) return {grid.error(), file};
     if (options.stage == "patches") return write_rows(options.out, grid->values, grid->n_patches());
     const Result<VisionEncoder*> encoder = pictures.encoder(file);

@@ -51,27 +51,18 @@ Status write_logits(Session& session, const std::vector<PromptRow>& rows, const 
     return writer->finish();
 }
 
-/// Puts the pictures where their placeholders are. Media stand in `pictures` as long as it lives.
-Status place_pictures(PictureEncoder& pictures, const ModelConfig& config, const Options& options,
-                      std::vector<PromptRow>& rows, std::string& file) {
-    std::vector<const SoftTokens*> soft;
-    std::vector<chat::Medium> media;
-    for (const std::string& image : options.images) {
-        const Result<const SoftTokens*> encoded = pictures.encode(image, file);
-        GEMLET_TRY(encoded);
-        soft.push_back(*encoded);
-        media.push_back({chat::MediaKind::image, (*encoded)->n});
-    }
+/// Puts the media where their placeholders are.
+Status place_media(const EncodedMedia& media, const ModelConfig& config,
+                   std::vector<PromptRow>& rows) {
     std::vector<int32_t> ids;
     ids.reserve(rows.size());
     for (const PromptRow& row : rows) ids.push_back(row.token);
-    file.clear();
-    const Result<std::vector<chat::MediaRun>> runs =
-        chat::find_media_runs(ids, media, {config.image_id, config.audio_id, config.video_id});
+    const Result<std::vector<chat::MediaRun>> runs = chat::find_media_runs(
+        ids, media.media, {config.image_id, config.audio_id, config.video_id});
     GEMLET_TRY(runs);
-    for (const chat::MediaRun& run : *runs) {
-        for (size_t i = 0; i < run.count; ++i) {
-            rows[run.begin + i].soft = soft[run.medium]->values.data() + i * config.d_model;
+    for (const PromptMedium& medium : media.place(*runs)) {
+        for (size_t i = 0; i < medium.count; ++i) {
+            rows[medium.begin + i].soft = medium.soft + i * config.d_model;
         }
     }
     return {};
@@ -87,11 +78,13 @@ Failure logits_command(const Options& options) {
     Failure failure;
     const std::unique_ptr<Engine> engine = open_engine(options, settings, failure);
     if (engine == nullptr) return failure;
-    PictureEncoder pictures(*engine, picture_options(options));
-    if (!options.images.empty()) {
-        std::string file;
-        const Status placed = place_pictures(pictures, engine->config(), options, *rows, file);
-        if (!placed.ok()) return {placed, file};
+    MediaEncoder encoder(*engine, picture_options(options));
+    std::string file;
+    const Result<EncodedMedia> media = encode_media(encoder, media_sources(options), file);
+    if (!media) return {media.error(), file};
+    if (!media->media.empty()) {
+        const Status placed = place_media(*media, engine->config(), *rows);
+        if (!placed.ok()) return placed;
     }
     Result<std::unique_ptr<Session>> session = Session::create(*engine);
     if (!session) return session.error();

@@ -43,8 +43,16 @@ void MessageLog::clear() {
     if (!system_.empty()) messages_.items.push_back(message_of("system", system_));
 }
 
-void MessageLog::add_user(const std::string& text) {
-    messages_.items.push_back(message_of("user", text));
+void MessageLog::add_user(const std::string& text, const Json& parts) {
+    Json message = message_of("user", text);
+    if (parts.is_array()) {
+        Json content = parts;
+        Json last = Json::object();
+        last.set("type", Json::of("text")).set("text", *message.find("content"));
+        content.items.push_back(std::move(last));
+        message.set("content", std::move(content));
+    }
+    messages_.items.push_back(std::move(message));
 }
 
 void MessageLog::add_answer(const chat::ParsedResponse& response) {

@@ -17,7 +17,8 @@ class MessageLog {
 
     const Json& messages() const { return messages_; }
     void clear();
-    void add_user(const std::string& text);
+    /// `parts` are the parts that stand before the text: an array, or null.
+    void add_user(const std::string& text, const Json& parts = {});
     void add_answer(const chat::ParsedResponse& response);
     /// Adds the result of the call that pending_call() names.
     void add_result(const std::string& text);

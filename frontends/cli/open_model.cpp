@@ -34,9 +34,19 @@ PictureOptions picture_options(const Options& options) {
     PictureOptions pictures;
     pictures.mmproj = options.mmproj;
     pictures.budget = options.budget;
+    pictures.frame_budget = options.frame_budget;
     if (options.vision_precision == "f32") pictures.precision = TowerPrecision::in_float;
     if (options.vision_precision == "int8") pictures.precision = TowerPrecision::int8;
     return pictures;
+}
+
+std::vector<MediaSource> media_sources(const Options& options) {
+    std::vector<MediaSource> sources;
+    for (const MediaOption& given : options.media) {
+        const bool is_video = given.option == "--video";
+        sources.push_back({is_video ? chat::MediaKind::video : chat::MediaKind::image, given.path});
+    }
+    return sources;
 }
 
 Result<Tokenizer> open_tokenizer(const Checkpoint& checkpoint) {

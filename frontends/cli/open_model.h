@@ -7,7 +7,7 @@
 #include "core/engine/engine.h"
 #include "frontends/cli/commands.h"
 #include "frontends/cli/options.h"
-#include "frontends/media/picture_encoder.h"
+#include "frontends/media/message_media.h"
 #include "frontends/text/tokenizer/tokenizer.h"
 
 namespace gemlet {
@@ -21,6 +21,9 @@ std::unique_ptr<Engine> open_engine(const Options& options, const EngineOptions&
 
 /// Translates the options about pictures.
 PictureOptions picture_options(const Options& options);
+
+/// What --image and the like give, in order.
+std::vector<MediaSource> media_sources(const Options& options);
 
 /// The tokenizer that belongs to an opened checkpoint.
 Result<Tokenizer> open_tokenizer(const Checkpoint& checkpoint);

@@ -56,10 +56,12 @@ void add_engine(CLI::App& app, Options& o) {
     app.add_option("--chunk", o.chunk, "prompt rows computed at once")->capture_default_str();
 }
 
-void add_pictures(CLI::App& app, Options& o) {
-    app.add_option("--image", o.images, "JPEG, PNG or WebP picture; may be given several times")
-        ->check(CLI::ExistingFile);
+/// How media are encoded, whichever they are.
+void add_encoders(CLI::App& app, Options& o) {
     app.add_option("--budget", o.budget, "most soft tokens of a picture")
+        ->check(CLI::IsMember({70, 140, 280, 560, 1120}))
+        ->capture_default_str();
+    app.add_option("--frame-budget", o.frame_budget, "most soft tokens of a frame of a video")
         ->check(CLI::IsMember({70, 140, 280, 560, 1120}))
         ->capture_default_str();
     app.add_option("--mmproj", o.mmproj,
@@ -68,6 +70,28 @@ void add_pictures(CLI::App& app, Options& o) {
     app.add_option("--vision-precision", o.vision_precision,
                    "how the encoder multiplies (default: as its weights are stored)")
         ->check(CLI::IsMember({"f32", "int8"}));
+}
+
+void add_media(CLI::App& app, Options& o) {
+    app.add_option("--image", o.images, "JPEG, PNG or WebP picture; may be given several times")
+        ->check(CLI::ExistingFile);
+    app.add_option("--video", o.videos, "video file, of which a frame a second is seen, at most 60")
+        ->check(CLI::ExistingFile);
+    add_encoders(app, o);
+}
+
+/// Fills Options::media: CLI11 keeps each option's values apart, and the order of the options.
+void collect_media(const CLI::App& app, Options& o) {
+    size_t n_images = 0;
+    size_t n_videos = 0;
+    const auto take = [&](const std::string& name, const std::vector<std::string>& files,
+                          size_t& n_taken) {
+        if (n_taken < files.size()) o.media.push_back({name, files[n_taken++]});
+    };
+    for (const CLI::Option* option : app.parse_order()) {
+        if (option->check_lname("image")) take("--image", o.images, n_images);
+        if (option->check_lname("video")) take("--video", o.videos, n_videos);
+    }
 }
 
 void add_sampling(CLI::App& app, Options& o) {
@@ -91,11 +115,12 @@ void add_conversation(CLI::App& app, Options& o) {
     add_sampling(*run, o);
     run->add_option("-p,--prompt", o.prompt,
                     "the prompt; - (or none, in a pipe) reads it from standard input");
-    add_pictures(*run, o);
+    add_media(*run, o);
     CLI::Option* raw = run->add_flag(
         "--raw", o.raw,
         "no chat format: special strings in the prompt count as specials, the answer is raw too");
-    for (const char* name : {"--system", "--think", "--show-thoughts", "--tools", "--image"}) {
+    for (const char* name :
+         {"--system", "--think", "--show-thoughts", "--tools", "--image", "--video"}) {
         raw->excludes(name);
     }
     run->add_flag("--json", o.json,
@@ -104,10 +129,12 @@ void add_conversation(CLI::App& app, Options& o) {
         "The answer goes to standard output, thoughts to standard error. Each tool call is a line\n"
         "of its own after the answer: {\"name\": .., \"arguments\": {..}}. Ctrl-C ends the "
         "answer;\n"
-        "what has come is kept and the exit code is 130.");
+        "what has come is kept and the exit code is 130. Pictures and videos stand before the "
+        "prompt,\nin the order given.");
     CLI::App* chat = app.add_subcommand("chat", "Talk to the model");
     add_engine(*chat, o);
     add_sampling(*chat, o);
+    add_encoders(*chat, o);
     chat->footer(
         "/help lists what can be typed besides messages. Ctrl-C ends an answer, Ctrl-D leaves.");
 }
@@ -115,6 +142,7 @@ void add_conversation(CLI::App& app, Options& o) {
 void add_measures(CLI::App& app, Options& o) {
     CLI::App* inspect = app.add_subcommand("inspect", "Show what a model is and what it will take");
     add_engine(*inspect, o);
+    add_encoders(*inspect, o);
     inspect->add_flag("--json", o.json, "print as JSON");
     CLI::App* bench = app.add_subcommand("bench", "Measure prefill and decode speed");
     add_engine(*bench, o);
@@ -141,11 +169,14 @@ void add_measures(CLI::App& app, Options& o) {
     logits->add_flag("--all", o.all, "all positions, not just the last");
     logits->add_option("--precision", o.precision, "f32 keeps activations in float")
         ->check(CLI::IsMember({"f32", "int8"}));
-    add_pictures(*logits, o);
+    add_media(*logits, o);
     CLI::App* encode = app.add_subcommand("encode", "Write what an encoder makes of a picture");
     add_engine(*encode, o);
-    add_pictures(*encode, o);
-    encode->get_option("--image")->required()->expected(1);
+    add_encoders(*encode, o);
+    encode->add_option("--image", o.images, "JPEG, PNG or WebP picture")
+        ->required()
+        ->expected(1)
+        ->check(CLI::ExistingFile);
     encode->add_option("--out", o.out, ".npy file to write")->required();
     encode->add_option("--stage", o.stage, "which result")
         ->check(CLI::IsMember({"patches", "encoder", "soft"}))
@@ -203,6 +234,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     }
     const CLI::App* chosen = app.get_subcommands().front();
     o.command = chosen->get_name();
+    collect_media(*chosen, o);
     for (const char* name : {"TEXT", "IDS", "FILE"}) {
         const CLI::Option* option = chosen->get_option_no_throw(name);
         if (option != nullptr && option->count() > 0) o.has_text = true;

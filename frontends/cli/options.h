@@ -9,6 +9,12 @@
 
 namespace gemlet {
 
+/// A file given by --image and the like.
+struct MediaOption {
+    std::string option;  // "--image"
+    std::string path;
+};
+
 struct Options {
     std::string command;
     std::string model;
@@ -39,10 +45,13 @@ struct Options {
     std::optional<float> repetition_penalty;
     size_t max_tokens = 0;  // 0: until the context is full
 
-    // run, logits, encode
+    // run, chat, logits, encode, inspect
     std::vector<std::string> images;
+    std::vector<std::string> videos;
+    std::vector<MediaOption> media;  // all of these, in the order they were given
     std::string mmproj;
     size_t budget = 280;
+    size_t frame_budget = 70;
     std::string vision_precision;
     std::string stage = "soft";
 

@@ -4,6 +4,7 @@
 #include "frontends/cli/answer_printer.h"
 #include "frontends/cli/commands.h"
 #include "frontends/cli/conversation.h"
+#include "frontends/cli/open_model.h"
 #include "frontends/cli/streams.h"
 #include "frontends/text/response_json.h"
 
@@ -38,9 +39,11 @@ Json messages_of(const Options& options, const std::string& prompt) {
     };
     if (!options.system.empty()) add("system", options.system);
     add("user", prompt);
-    if (options.images.empty()) return messages;
+    if (options.media.empty()) return messages;
     Json parts = Json::array();
-    for (const std::string& image : options.images) parts.items.push_back(picture_part(image));
+    for (const MediaSource& source : media_sources(options)) {
+        parts.items.push_back(media_part(source));
+    }
     Json text = Json::object();
     text.set("type", Json::of("text")).set("text", Json::of(prompt));
     parts.items.push_back(std::move(text));

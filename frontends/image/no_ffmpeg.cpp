@@ -3,10 +3,9 @@
 
 namespace gemlet::image {
 
-Result<std::vector<VideoFrame>> read_video_file(const std::string& path,
-                                                const VideoOptions& /*options*/) {
-    return Status(StatusCode::unsupported,
-                  "this build of gemlet reads no video files; give the frames as pictures", path);
+Status read_video_frames(const std::string& /*path*/, const VideoOptions& /*options*/,
+                         const VideoFrameSink& /*take*/) {
+    return {StatusCode::unsupported, "built without FFmpeg: reads no video files"};
 }
 
 }  // namespace gemlet::image

@@ -74,4 +74,16 @@ Result<std::vector<VideoFrame>> frames_of_pictures(std::vector<Picture> pictures
     });
 }
 
+Result<std::vector<VideoFrame>> read_video_file(const std::string& path,
+                                                const VideoOptions& options) {
+    return guard([&]() -> Result<std::vector<VideoFrame>> {
+        std::vector<VideoFrame> frames;
+        GEMLET_TRY(read_video_frames(path, options, [&](VideoFrame frame) {
+            frames.push_back(std::move(frame));
+            return Status();
+        }));
+        return frames;
+    });
+}
+
 }  // namespace gemlet::image

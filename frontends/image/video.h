@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -37,12 +38,20 @@ Result<std::vector<VideoFrame>> frames_of_pictures(std::vector<Picture> pictures
                                                    double pictures_per_second,
                                                    const VideoOptions& options = {});
 
-/// Reads a video or an animation (MP4, Matroska, WebM, AVI, Ogg, GIF ..) through FFmpeg, upright.
+/// Receives a frame; what it returns, unless ok, ends the reading.
+using VideoFrameSink = std::function<Status(VideoFrame frame)>;
+
+/// Reads a video or an animation (MP4, Matroska, WebM, AVI, Ogg, GIF ..) through FFmpeg, upright,
+/// and hands out the frames that stand for it one by one: a minute of large frames is gigabytes.
 /// Opens nothing but this file, and switches FFmpeg's own messages off for the whole process.
 /// An MP4 that ends early is an error; streams (WebM ..) may end anywhere and are read that far.
 /// FFmpeg is large and reads strangers' bytes: builds that need no video leave it out
 /// (GEMLET_FFMPEG). Errors: `unsupported` without FFmpeg, and for what it does not know; `corrupt`;
-/// `bad_argument` beyond the limits; `not_found`, `io`.
+/// `bad_argument` beyond the limits; `not_found`, `io`; those of `take`.
+Status read_video_frames(const std::string& path, const VideoOptions& options,
+                         const VideoFrameSink& take);
+
+/// The same, all frames together. For short or small ones.
 Result<std::vector<VideoFrame>> read_video_file(const std::string& path,
                                                 const VideoOptions& options = {});
 

@@ -17,6 +17,7 @@ extern "C" {
 
 #include "core/guard.h"
 #include "frontends/image/formats/format_readers.h"
+#include "frontends/image/resize.h"
 #include "frontends/image/video.h"
 
 namespace gemlet::image {
@@ -216,7 +217,8 @@ class FrameReader {
     bool ended_ = false;
 };
 
-Result<std::vector<VideoFrame>> read_frames(const std::string& path, const VideoOptions& options) {
+Status read_frames(const std::string& path, const VideoOptions& options,
+                   const VideoFrameSink& take) {
     Result<Video> opened = open_video(path, options.limits);
     GEMLET_TRY(opened);
     Video& video = *opened;
@@ -236,28 +238,28 @@ Result<std::vector<VideoFrame>> read_frames(const std::string& path, const Video
     const auto indices = sample_frames(shown.size(), frames_per_second, options);
     GEMLET_TRY(indices);
     const unsigned orientation = orientation_of(*video.stream);
-    std::vector<VideoFrame> frames;
+    PictureSize first;
     FrameReader reader(video, *packet);
     for (const size_t index : *indices) {
         GEMLET_TRY(reader.read_until(shown[index], *frame));
         Result<Picture> picture = picture_of(*frame, options.limits);
         GEMLET_TRY(picture);
         turn_upright(*picture, orientation);
-        if (!frames.empty() && (frames[0].picture.width != picture->width ||
-                                frames[0].picture.height != picture->height)) {
+        if (first.width == 0) first = {picture->width, picture->height};
+        if (first.width != picture->width || first.height != picture->height) {
             return Status(StatusCode::unsupported, "the video changes its size", path);
         }
-        frames.push_back({std::move(*picture), static_cast<double>(index) / frames_per_second});
+        GEMLET_TRY(take({std::move(*picture), static_cast<double>(index) / frames_per_second}));
     }
-    return frames;
+    return {};
 }
 
 }  // namespace
 
-Result<std::vector<VideoFrame>> read_video_file(const std::string& path,
-                                                const VideoOptions& options) {
+Status read_video_frames(const std::string& path, const VideoOptions& options,
+                         const VideoFrameSink& take) {
     av_log_set_level(AV_LOG_QUIET);  // FFmpeg has one level for the whole process
-    return guard([&] { return read_frames(path, options); });
+    return guard([&] { return read_frames(path, options, take); });
 }
 
 }  // namespace gemlet::image

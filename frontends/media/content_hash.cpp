@@ -4,12 +4,14 @@
 #include "frontends/media/content_hash.h"
 
 #include <bit>
+#include <charconv>
 #include <cstring>
 
 namespace gemlet {
 namespace {
 
 constexpr uint64_t kPrime = 0x100000001B3;
+constexpr unsigned kWordBits = 64;
 constexpr uint64_t kOffset = 0xCBF29CE484222325;
 
 void mix(ContentHash& hash, uint64_t word) {
@@ -21,9 +23,8 @@ void mix(ContentHash& hash, uint64_t word) {
 
 }  // namespace
 
-ContentHash hash_content(std::span<const uint8_t> bytes, uint64_t setting) {
+ContentHash hash_content(std::span<const uint8_t> bytes) {
     ContentHash hash{kOffset, ~kOffset};
-    mix(hash, setting);
     mix(hash, bytes.size());
     size_t at = 0;
     for (; at + sizeof(uint64_t) <= bytes.size(); at += sizeof(uint64_t)) {
@@ -35,6 +36,36 @@ ContentHash hash_content(std::span<const uint8_t> bytes, uint64_t setting) {
     if (at < bytes.size()) std::memcpy(&rest, bytes.data() + at, bytes.size() - at);
     mix(hash, rest);
     return hash;
+}
+
+ContentHash with_setting(const ContentHash& content, uint64_t setting) {
+    ContentHash hash = content;
+    mix(hash, setting);
+    return hash;
+}
+
+std::string to_hex(const ContentHash& hash) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    std::string text;
+    for (const uint64_t word : {hash.first, hash.second}) {
+        for (unsigned shift = kWordBits; shift > 0; shift -= 4) {
+            text += kDigits[word >> (shift - 4) & 15U];
+        }
+    }
+    return text;
+}
+
+std::optional<ContentHash> hash_of_hex(std::string_view text) {
+    constexpr size_t kDigits = kWordBits / 4;
+    if (text.size() != 2 * kDigits) return std::nullopt;
+    const auto read = [](std::string_view digits, uint64_t& word) {
+        const char* end = digits.data() + digits.size();
+        return std::from_chars(digits.data(), end, word, 16).ptr == end;
+    };
+    ContentHash hash;
+    const bool is_read =
+        read(text.substr(0, kDigits), hash.first) && read(text.substr(kDigits), hash.second);
+    return is_read ? std::optional(hash) : std::nullopt;
 }
 
 }  // namespace gemlet

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 
 namespace gemlet {
 
@@ -19,7 +22,13 @@ struct ContentHash {
     uint64_t mark() const { return first | 1U; }
 };
 
-/// Hashes bytes together with a number that matters to the result (the budget of a picture).
-ContentHash hash_content(std::span<const uint8_t> bytes, uint64_t setting);
+/// Hashes the bytes of a file.
+ContentHash hash_content(std::span<const uint8_t> bytes);
+/// Hashes a number that matters to the result as well (such as the budget of a picture).
+ContentHash with_setting(const ContentHash& content, uint64_t setting);
+
+/// As 32 hexadecimal digits, and back; nothing for other text.
+std::string to_hex(const ContentHash& hash);
+std::optional<ContentHash> hash_of_hex(std::string_view text);
 
 }  // namespace gemlet

@@ -2,12 +2,12 @@
 // is a picture to encode.
 #include "frontends/media/picture_encoder.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
-#include "core/files/mapped_file.h"
-#include "core/guard.h"
 #include "frontends/image/preprocess.h"
+#include "frontends/image/video.h"
 
 namespace gemlet {
 
@@ -30,6 +30,13 @@ Result<std::string> find_mmproj(const std::string& model) {
     return found;
 }
 
+VisionOptions vision_options(const PictureOptions& options) {
+    VisionOptions vision;
+    vision.max_soft_tokens = std::max(options.budget, options.frame_budget);
+    vision.precision = options.precision;
+    return vision;
+}
+
 Result<VisionEncoder*> PictureEncoder::encoder(std::string& fault_file) {
     if (encoder_ != nullptr) return encoder_.get();
     std::string mmproj = options_.mmproj;
@@ -38,12 +45,9 @@ Result<VisionEncoder*> PictureEncoder::encoder(std::string& fault_file) {
         GEMLET_TRY(found);
         mmproj = std::move(*found);
     }
-    VisionOptions options;
-    options.max_soft_tokens = options_.budget;
-    options.precision = options_.precision;
     std::string file;  // set also where there is no fault
     Result<std::unique_ptr<VisionEncoder>> opened =
-        VisionEncoder::open(*engine_, mmproj, options, &file);
+        VisionEncoder::open(*engine_, mmproj, vision_options(options_), &file);
     if (!opened) {
         fault_file = file;
         return opened.error();
@@ -52,35 +56,46 @@ Result<VisionEncoder*> PictureEncoder::encoder(std::string& fault_file) {
     return encoder_.get();
 }
 
-Result<PatchGrid> PictureEncoder::patches_of(std::span<const uint8_t> bytes,
-                                             std::string& fault_file) {
+uint64_t PictureEncoder::resident_bytes() const {
+    return encoder_ != nullptr ? encoder_->memory().resident_bytes : 0;
+}
+
+Result<PatchGrid> PictureEncoder::patches(std::span<const uint8_t> bytes, std::string& fault_file) {
     const Result<VisionEncoder*> open = encoder(fault_file);
     GEMLET_TRY(open);
     return image::patches_of_file(bytes, options_.budget, (*open)->config().patch_side);
 }
 
-Result<PatchGrid> PictureEncoder::patches(const std::string& path, std::string& fault_file) {
-    fault_file = path;
-    const Result<MappedFile> file = MappedFile::open(path);
-    GEMLET_TRY(file);
-    return patches_of(file->bytes(), fault_file);
-}
-
-Result<const SoftTokens*> PictureEncoder::encode(const std::string& path, std::string& fault_file) {
-    fault_file = path;
-    const Result<MappedFile> file = MappedFile::open(path);
-    GEMLET_TRY(file);
-    const ContentHash hash = hash_content(file->bytes(), options_.budget);
-    if (const auto known = known_.find(hash); known != known_.end()) return &known->second;
-    const Result<PatchGrid> grid = patches_of(file->bytes(), fault_file);
+Result<SoftTokens> PictureEncoder::encode(std::span<const uint8_t> bytes, std::string& fault_file) {
+    const Result<PatchGrid> grid = patches(bytes, fault_file);
     GEMLET_TRY(grid);
     SoftTokens soft;
     soft.values.resize(grid->n_soft_tokens * engine_->config().d_model);
     const Result<size_t> n = encoder_->encode(*grid, soft.values);
     GEMLET_TRY(n);
     soft.n = *n;
-    soft.mark = hash.mark();
-    return &known_.emplace(hash, std::move(soft)).first->second;
+    return soft;
+}
+
+Result<SoftTokens> PictureEncoder::encode_video(const std::string& path, std::string& fault_file) {
+    const Result<VisionEncoder*> open = encoder(fault_file);
+    GEMLET_TRY(open);
+    SoftTokens soft;
+    const auto take = [&](const image::VideoFrame& frame) -> Status {
+        const Result<PatchGrid> grid =
+            image::patches_of(frame.picture, options_.frame_budget, (*open)->config().patch_side);
+        GEMLET_TRY(grid);
+        const size_t n_values = grid->n_soft_tokens * engine_->config().d_model;
+        soft.values.resize(soft.values.size() + n_values);
+        const Result<size_t> n = (*open)->encode(*grid, std::span(soft.values).last(n_values));
+        GEMLET_TRY(n);
+        soft.n = *n;  // of all the same: frames of a video have one size
+        soft.frame_seconds.push_back(frame.seconds);
+        return {};
+    };
+    GEMLET_TRY(image::read_video_frames(path, {}, take));
+    if (soft.n == 0) return Status(StatusCode::corrupt, "the video has no frames");
+    return soft;
 }
 
 }  // namespace gemlet

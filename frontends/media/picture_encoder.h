@@ -1,60 +1,59 @@
-// Picture files to the soft tokens of an engine's model.
+// Pictures and videos to the soft tokens of an engine's model.
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "core/engine/engine.h"
 #include "core/status.h"
 #include "core/vision/vision_encoder.h"
-#include "frontends/media/content_hash.h"
+#include "frontends/media/soft_tokens.h"
 
 namespace gemlet {
 
 struct PictureOptions {
     std::string mmproj;  // GGUF file with the encoder; empty: the model's own, or the one beside it
-    size_t budget = 280;  // soft tokens of a picture at most: 70, 140, 280, 560 or 1120
+    size_t budget = 280;       // soft tokens of a picture at most: 70, 140, 280, 560 or 1120
+    size_t frame_budget = 70;  // the same for a frame of a video
     TowerPrecision precision = TowerPrecision::automatic;
-};
-
-/// A picture as the prompt takes it.
-struct SoftTokens {
-    size_t n = 0;
-    std::vector<float> values;  // [n, d_model]
-    uint64_t mark = 0;          // of the content; never 0
 };
 
 /// The mmproj file of a GGUF model when none is named: the only file beside it whose name says so.
 /// Empty for directories and where there is none. Errors: `bad_argument` when there are several.
 Result<std::string> find_mmproj(const std::string& model);
 
-/// One thread at a time; the engine must outlive it.
+/// What VisionEncoder::open takes, for these options.
+VisionOptions vision_options(const PictureOptions& options);
+
+/// One thread at a time; the engine must outlive it. `fault_file` receives the path of the file an
+/// error is about, where it is not the picture's.
 class PictureEncoder {
   public:
     PictureEncoder(Engine& engine, PictureOptions options)
         : engine_(&engine), options_(std::move(options)) {}
 
-    /// Encodes a picture file, or finds what the same content gave before. The result lives as long
-    /// as this. Errors: those of the readers of pictures and of VisionEncoder::open; `fault_file`
-    /// receives the path of the file the error is about.
-    Result<const SoftTokens*> encode(const std::string& path, std::string& fault_file);
+    /// Encodes a picture; its mark is left to the caller.
+    /// Errors: those of the readers of pictures and of VisionEncoder::open.
+    Result<SoftTokens> encode(std::span<const uint8_t> bytes, std::string& fault_file);
+    /// The same for the frames of a video file, one a second, at most 60.
+    /// Errors: also those of image::read_video_frames.
+    Result<SoftTokens> encode_video(const std::string& path, std::string& fault_file);
 
     /// The patches that encode() would give to the encoder.
-    Result<PatchGrid> patches(const std::string& path, std::string& fault_file);
+    Result<PatchGrid> patches(std::span<const uint8_t> bytes, std::string& fault_file);
     /// Opens the encoder unless it is open.
     Result<VisionEncoder*> encoder(std::string& fault_file);
 
-  private:
-    Result<PatchGrid> patches_of(std::span<const uint8_t> bytes, std::string& fault_file);
+    const PictureOptions& options() const { return options_; }
+    /// What the encoder takes; 0 until it is open.
+    uint64_t resident_bytes() const;
 
+  private:
     Engine* engine_;
     PictureOptions options_;
     std::unique_ptr<VisionEncoder> encoder_;
-    std::map<ContentHash, SoftTokens> known_;
 };
 
 }  // namespace gemlet

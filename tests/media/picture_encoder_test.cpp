@@ -1,6 +1,4 @@
 // Picture files into prompts of the small trained model, which really reads.
-#include "frontends/media/picture_encoder.h"
-
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -8,6 +6,7 @@
 #include <fstream>
 #include <string>
 
+#include "frontends/media/message_media.h"
 #include "frontends/text/chat_model.h"
 #include "frontends/text/generate.h"
 
@@ -34,11 +33,11 @@ class Pictures : public ::testing::Test {
         generator_ = std::make_unique<Generator>(*session_, model_->tokenizer);
         PictureOptions pictures;
         pictures.budget = 70;
-        encoder_ = std::make_unique<PictureEncoder>(*model_->engine, pictures);
+        encoder_ = std::make_unique<MediaEncoder>(*model_->engine, pictures);
     }
 
-    Result<const SoftTokens*> encode(const std::string& path) {
-        return encoder_->encode(path, file_);
+    Result<SharedSoftTokens> encode(const std::string& path) {
+        return encoder_->encode({chat::MediaKind::image, path}, file_);
     }
 
     /// Asks about one picture.
@@ -71,7 +70,7 @@ class Pictures : public ::testing::Test {
     std::unique_ptr<ChatModel> model_;
     std::unique_ptr<Session> session_;
     std::unique_ptr<Generator> generator_;
-    std::unique_ptr<PictureEncoder> encoder_;
+    std::unique_ptr<MediaEncoder> encoder_;
     std::string file_;
 };
 

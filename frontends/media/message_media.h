@@ -1,0 +1,76 @@
+// From the media that messages speak of to rows of the prompt.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/engine/engine.h"
+#include "core/json.h"
+#include "core/status.h"
+#include "frontends/media/content_hash.h"
+#include "frontends/media/picture_encoder.h"
+#include "frontends/media/soft_tokens.h"
+#include "frontends/text/chat/media.h"
+#include "frontends/text/generate.h"
+
+namespace gemlet {
+
+/// A medium to encode: a file, or its bytes where `path` is empty.
+struct MediaSource {
+    chat::MediaKind kind = chat::MediaKind::image;
+    std::string path = {};
+    std::span<const uint8_t> bytes = {};
+    std::optional<ContentHash> content = {};  // what the file must hold
+};
+
+/// The part of a message that stands for a file: {"type": "image", "path": ..}, and with the mark
+/// of a content {.., "content_mark": ..}: whatever becomes of the file, this content is meant.
+Json media_part(const MediaSource& source);
+
+/// The files that parts of messages name as `path`, in order.
+/// Errors: `bad_argument` where such a part is no picture, sound or video, or its mark is none.
+Result<std::vector<MediaSource>> media_of_messages(const Json& messages);
+
+/// The encoders of an engine's model, each opened with its first medium, and a cache of what they
+/// gave. One thread at a time; the engine must outlive it.
+class MediaEncoder {
+  public:
+    MediaEncoder(Engine& engine, PictureOptions pictures)
+        : engine_(&engine), pictures_(engine, std::move(pictures)) {}
+
+    /// Encodes a medium, or finds what the same content gave before; a content that is known is not
+    /// read again. `fault_file` receives the path of the file an error is about.
+    /// Errors: those of PictureEncoder; `bad_argument` for a file that holds another content.
+    Result<SharedSoftTokens> encode(const MediaSource& source, std::string& fault_file);
+
+  private:
+    ContentHash key_of(chat::MediaKind kind, const ContentHash& content) const;
+    Result<SoftTokens> encode_new(const MediaSource& source, std::span<const uint8_t> bytes,
+                                  std::string& fault_file);
+    size_t cache_bytes() const;
+
+    Engine* engine_;
+    PictureEncoder pictures_;
+    SoftTokenCache known_;
+};
+
+/// Hashes the content of a file. Errors: those of MappedFile::open.
+Result<ContentHash> content_of_file(const std::string& path);
+
+/// Media of a prompt, encoded.
+struct EncodedMedia {
+    std::vector<chat::Medium> media;     // for make_chat_prompt
+    std::vector<SharedSoftTokens> soft;  // of each
+
+    /// Where the rows go, given the runs of the prompt. What it returns borrows from `soft`.
+    std::vector<PromptMedium> place(std::span<const chat::MediaRun> runs) const;
+};
+
+/// Encodes media in order. Errors: as MediaEncoder::encode.
+Result<EncodedMedia> encode_media(MediaEncoder& encoder, std::span<const MediaSource> sources,
+                                  std::string& fault_file);
+
+}  // namespace gemlet
