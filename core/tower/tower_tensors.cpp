@@ -148,6 +148,36 @@ Matrix TowerTensors::table(const std::string& name, std::initializer_list<size_t
     return plain(*tensor, tensor->n_elements() / n_cols, n_cols);
 }
 
+void TowerTensors::set_bounds(TowerLinear& linear, float in_min, float in_max, float out_min,
+                              float out_max, const std::string& name) {
+    if (in_min > in_max || out_min > out_max) {
+        fail({StatusCode::corrupt, "lower bound is above the upper one", name});
+    }
+    linear.input_min = in_min;
+    linear.input_max = in_max;
+    linear.output_min = out_min;
+    linear.output_max = out_max;
+}
+
+TowerLinear TowerTensors::linear(const std::string& module, size_t n_rows, size_t n_cols) {
+    TowerLinear out;
+    const bool wrapped = has(module + ".linear.weight");
+    out.matrix = matrix(module + (wrapped ? ".linear.weight" : ".weight"), n_rows, n_cols);
+    const TowerLinear none;
+    set_bounds(out, scalar(module + ".input_min", none.input_min),
+               scalar(module + ".input_max", none.input_max),
+               scalar(module + ".output_min", none.output_min),
+               scalar(module + ".output_max", none.output_max), module);
+    return out;
+}
+
+std::string TowerTensors::root(const std::string& probe) const {
+    for (const char* root : {"model.", "", "model.vision_model."}) {
+        if (has(root + probe)) return root;
+    }
+    return "model.";
+}
+
 bool TowerTensors::widen(const TensorView& tensor, size_t n, float* out) {
     size_t n_dims = 0;
     for (size_t i = 0; i < tensor.n_dims; ++i) n_dims += tensor.shape[i] != 1 ? 1 : 0;

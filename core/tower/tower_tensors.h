@@ -41,10 +41,20 @@ class TowerTensors {
     Matrix matrix(const std::string& name, size_t n_rows, size_t n_cols);
     /// The same for a tensor of any shape with as many elements, which must be float.
     Matrix table(const std::string& name, std::initializer_list<size_t> shape, size_t n_cols);
+    /// A product's weight, wrapped (MODULE.linear.weight) or not, with bounds where the file has
+    /// them (MODULE.input_min, input_max, output_min, output_max).
+    TowerLinear linear(const std::string& module, size_t n_rows, size_t n_cols);
+    /// Sets the bounds of a linear; `name` for messages.
+    void set_bounds(TowerLinear& linear, float in_min, float in_max, float out_min, float out_max,
+                    const std::string& name);
     /// A vector of n finite floats, widened from its stored type.
     const float* vector(const std::string& name, size_t n);
     /// A single number; `missing` when there is no such tensor. Infinities are allowed.
     float scalar(const std::string& name, float missing);
+
+    /// What Hugging Face names of towers begin with, which differs in files of different age;
+    /// `probe` is a name that must be there.
+    std::string root(const std::string& probe) const;
 
     void fail(Status status) {
         if (status_.ok()) status_ = status;

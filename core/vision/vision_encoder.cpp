@@ -3,28 +3,26 @@
 #include "core/vision/vision_encoder.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "core/engine/engine_parts.h"
 #include "core/guard.h"
+#include "core/tower/quantised_tower.h"
+#include "core/tower/tower_files.h"
 #include "core/vision/encode.h"
 
 namespace gemlet {
 
 struct VisionEncoder::Parts {
     EngineParts* engine = nullptr;
-    std::optional<GgufFile> mmproj;
+    TowerFiles files;
     VisionOptions options;
     VisionConfig config;
     VisionWeights weights;
     VisionWorkspace workspace;
-    QuantisedVision quantised;
+    QuantisedTower quantised;
     Arena arena;
-    size_t mapped_bytes = 0;  // of a file of its own
 
-    bool quantises() const {
-        return options.precision == TowerPrecision::int8 && can_quantise_vision(weights);
-    }
+    bool quantises = false;  // and the layers' matrices in the file are not read any more
     MemoryPlan plan(const Kernels& kernels, size_t n_workers);
     MemoryReport report(const MemoryPlan& plan) const;
     Status check(const PatchGrid& picture) const;
@@ -33,19 +31,22 @@ struct VisionEncoder::Parts {
 MemoryPlan VisionEncoder::Parts::plan(const Kernels& kernels, size_t n_workers) {
     MemoryPlan out;
     workspace.plan(config, {options.max_soft_tokens, n_workers}, kernels, out);
-    if (quantises()) quantised.plan(weights, out);
+    if (quantises) {
+        quantised.plan("vision: int8 weights", "vision: int8 scales", weights.layer_linears(), out);
+    }
     return out;
 }
 
 MemoryReport VisionEncoder::Parts::report(const MemoryPlan& plan) const {
     MemoryReport out;
-    // Quantised copies replace the layers' matrices, which are not read any more.
-    if (!quantises()) out.lines.push_back({"vision: weights", weights.store.weight_bytes, true});
+    if (!quantises) out.lines.push_back({"vision: weights", weights.store.weight_bytes, true});
     for (const PlanRow& row : plan.rows()) out.lines.push_back({row.name, row.bytes, true});
     for (const MemoryLine& line : out.lines) out.resident_bytes += line.bytes;
     out.lines.push_back(
         {"vision: position table, rows read on demand", weights.positions.bytes(), false});
-    if (mapped_bytes != 0) out.lines.push_back({"the mmproj file", mapped_bytes, false});
+    if (const size_t mapped = files.mapped_bytes(); mapped != 0) {
+        out.lines.push_back({"the mmproj file", mapped, false});
+    }
     return out;
 }
 
@@ -62,32 +63,24 @@ Result<std::unique_ptr<VisionEncoder::Parts>> VisionEncoder::prepare(const Check
                       static_cast<int64_t>(options.max_soft_tokens));
     }
     fault = mmproj.empty() ? checkpoint.path() : mmproj;
-    if (!mmproj.empty()) {
-        Result<GgufFile> file = GgufFile::open(mmproj);
-        GEMLET_TRY(file);
-        parts->mmproj = std::move(*file);
-        for (const MappedFile& part : parts->mmproj->files()) {
-            parts->mapped_bytes += part.bytes().size();
-        }
-    }
-    const GgufFile* gguf = parts->mmproj ? &*parts->mmproj : checkpoint.gguf();
+    Result<TowerFiles> files = TowerFiles::open(checkpoint, mmproj);
+    GEMLET_TRY(files);
+    parts->files = std::move(*files);
+    const GgufFile* gguf = parts->files.gguf();
     const size_t text_width = checkpoint.config().d_model;
     const Result<VisionConfig> config =
         gguf != nullptr ? vision_config_from_gguf(*gguf, text_width)
                         : vision_config_from_json(checkpoint.config_json(), text_width);
     GEMLET_TRY(config);
     parts->config = *config;
-    VisionTensors tensors;
-    tensors.tensors = gguf != nullptr ? gguf->tensors() : checkpoint.tensors();
-    tensors.is_gguf = gguf != nullptr;
-    if (!tensors.is_gguf && checkpoint.config().is_qat) {
-        tensors.quantization = checkpoint.config_json().find("quantization_config");
-    }
     const TensorView* faulty = nullptr;
-    Result<VisionWeights> weights = bind_vision_weights(tensors, parts->config, &faulty);
-    if (!weights && faulty != nullptr && !parts->mmproj) fault = checkpoint.path_of(*faulty);
+    Result<VisionWeights> weights =
+        bind_vision_weights(parts->files.source(), parts->config, &faulty);
+    if (!weights && faulty != nullptr) fault = parts->files.path_of(*faulty, fault);
     GEMLET_TRY(weights);
     parts->weights = std::move(*weights);
+    parts->quantises = options.precision == TowerPrecision::int8 &&
+                       QuantisedTower::applies(parts->weights.layer_linears());
     return parts;
 }
 
@@ -115,7 +108,7 @@ Result<std::unique_ptr<VisionEncoder>> VisionEncoder::open(Engine& engine,
         Result<Arena> arena = Arena::allocate(plan);
         GEMLET_TRY(arena);
         parts.arena = std::move(*arena);
-        if (parts.quantises()) parts.quantised.fill(parts.weights);
+        if (parts.quantises) parts.quantised.fill(parts.weights.layer_linears());
         return std::unique_ptr<VisionEncoder>(new VisionEncoder(std::move(*prepared)));
     });
 }

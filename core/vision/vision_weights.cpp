@@ -45,17 +45,12 @@ constexpr VectorName kVectors[] = {
 /// Binds one encoder.
 class VisionBinder {
   public:
-    VisionBinder(const VisionTensors& files, const VisionConfig& config, VisionWeights& out)
+    VisionBinder(const TowerSource& files, const VisionConfig& config, VisionWeights& out)
         : in_(files.tensors, files.quantization, out.store),
           is_gguf_(files.is_gguf),
           config_(config),
           out_(out) {
-        // The tower's names begin differently in files of different age.
-        for (const char* root : {"model.", "", "model.vision_model."}) {
-            root_ = root;
-            if (in_.has(root_ + "embed_vision.embedding_projection.weight")) return;
-        }
-        root_ = "model.";
+        root_ = in_.root("embed_vision.embedding_projection.weight");
     }
     void bind();
     const TowerTensors& tensors() const { return in_; }
@@ -74,9 +69,6 @@ class VisionBinder {
     void bind_layer(size_t index);
     void bind_projector();
     void bind_positions(const std::string& name, bool axis_inside);
-    TowerLinear linear(const std::string& module, size_t n_rows, size_t n_cols);
-    void set_bounds(TowerLinear& linear, float in_min, float in_max, float out_min, float out_max,
-                    const std::string& name);
     void bind_packed_bounds();
     LayerNormWeights layer_norm(const std::string& module, size_t n);
 
@@ -86,31 +78,6 @@ class VisionBinder {
     VisionWeights& out_;
     std::string root_;
 };
-
-void VisionBinder::set_bounds(TowerLinear& linear, float in_min, float in_max, float out_min,
-                              float out_max, const std::string& name) {
-    if (in_min > in_max || out_min > out_max) {
-        in_.fail({StatusCode::corrupt, "lower bound is above the upper one", name});
-    }
-    linear.input_min = in_min;
-    linear.input_max = in_max;
-    linear.output_min = out_min;
-    linear.output_max = out_max;
-}
-
-/// A linear that may be wrapped (NAME.linear.weight) and may have bounds (NAME.input_min ..).
-TowerLinear VisionBinder::linear(const std::string& module, size_t n_rows, size_t n_cols) {
-    TowerLinear out;
-    const bool wrapped =
-        !is_gguf_ && (in_.has(module + ".linear.weight") || !in_.has(module + ".weight"));
-    out.matrix = in_.matrix(module + (wrapped ? ".linear.weight" : ".weight"), n_rows, n_cols);
-    const TowerLinear none;
-    set_bounds(out, in_.scalar(module + ".input_min", none.input_min),
-               in_.scalar(module + ".input_max", none.input_max),
-               in_.scalar(module + ".output_min", none.output_min),
-               in_.scalar(module + ".output_max", none.output_max), module);
-    return out;
-}
 
 void VisionBinder::bind_layer(size_t index) {
     VisionLayer& out = out_.layers[index];
@@ -131,7 +98,7 @@ void VisionBinder::bind_layer(size_t index) {
             n_rows = config_.width;
             n_cols = config_.ffn_width;
         }
-        out.*name.member = linear(layer(index, name.hugging_face, name.gguf), n_rows, n_cols);
+        out.*name.member = in_.linear(layer(index, name.hugging_face, name.gguf), n_rows, n_cols);
     }
     const std::string scale = layer(index, "layer_scalar", "out_scale.weight");
     if (const TensorView* tensor = in_.find(scale); tensor != nullptr) {
@@ -158,7 +125,7 @@ void VisionBinder::bind_packed_bounds() {
     if (bounds == nullptr) return;
     const auto take = [&](TowerLinear& linear) {
         const bool none = std::all_of(bounds, bounds + kBounds, [](float v) { return v == 0; });
-        if (!none) set_bounds(linear, bounds[0], bounds[1], bounds[2], bounds[3], name);
+        if (!none) in_.set_bounds(linear, bounds[0], bounds[1], bounds[2], bounds[3], name);
         bounds += kBounds;
     };
     for (VisionLayer& layer : out_.layers) {
@@ -181,8 +148,8 @@ void VisionBinder::bind_positions(const std::string& name, bool axis_inside) {
 }
 
 void VisionBinder::bind_projector() {
-    out_.projector = linear(pick("embed_vision.embedding_projection", "mm.input_projection"),
-                            config_.text_width, config_.width);
+    out_.projector = in_.linear(pick("embed_vision.embedding_projection", "mm.input_projection"),
+                                config_.text_width, config_.width);
 }
 
 void VisionBinder::bind_transformer() {
@@ -235,22 +202,9 @@ void VisionBinder::bind() {
     bind_embedder();
 }
 
-/// Calls take(linear) for every float matrix of the layers.
-template <class Weights, class Take>
-void for_float_linears(Weights& weights, Take&& take) {
-    for (auto& layer : weights.layers) {
-        for (const LinearName& name : kLinears) {
-            auto& linear = layer.*name.member;
-            const bool is_float = linear.matrix.row_scale == nullptr &&
-                                  !weight_type_info(linear.matrix.type).is_block;
-            if (is_float) take(linear);
-        }
-    }
-}
-
 }  // namespace
 
-Result<VisionWeights> bind_vision_weights(const VisionTensors& files, const VisionConfig& config,
+Result<VisionWeights> bind_vision_weights(const TowerSource& files, const VisionConfig& config,
                                           const TensorView** faulty) {
     VisionWeights out;
     VisionBinder binder(files, config, out);
@@ -262,34 +216,12 @@ Result<VisionWeights> bind_vision_weights(const VisionTensors& files, const Visi
     return out;
 }
 
-bool can_quantise_vision(const VisionWeights& weights) {
-    bool any = false;
-    for_float_linears(weights, [&any](const TowerLinear&) { any = true; });
-    return any;
-}
-
-void QuantisedVision::plan(const VisionWeights& weights, MemoryPlan& plan) {
-    size_t n_codes = 0;
-    size_t n_scales = 0;
-    for_float_linears(weights, [&](const TowerLinear& linear) {
-        n_codes += linear.matrix.n_rows * linear.matrix.n_cols;
-        n_scales += linear.matrix.n_rows;
-    });
-    plan.add("vision: int8 weights", &codes, n_codes);
-    plan.add("vision: int8 scales", &scales, n_scales);
-}
-
-void QuantisedVision::fill(VisionWeights& weights) const {
-    uint8_t* code = codes;
-    float* scale = scales;
-    std::vector<float> row;
-    for_float_linears(weights, [&](TowerLinear& linear) {
-        row.resize(linear.matrix.n_cols);
-        linear.matrix = quantise_rows(linear.matrix, code, scale, row.data());
-        linear.dynamic_rows = true;
-        code += linear.matrix.n_rows * linear.matrix.n_cols;
-        scale += linear.matrix.n_rows;
-    });
+std::vector<TowerLinear*> VisionWeights::layer_linears() {
+    std::vector<TowerLinear*> out;
+    for (VisionLayer& layer : layers) {
+        for (const LinearName& name : kLinears) out.push_back(&(layer.*name.member));
+    }
+    return out;
 }
 
 }  // namespace gemlet

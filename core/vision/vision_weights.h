@@ -7,9 +7,8 @@
 #include <vector>
 
 #include "core/files/tensor_file.h"
-#include "core/json.h"
-#include "core/memory/plan.h"
 #include "core/status.h"
+#include "core/tower/tower_files.h"
 #include "core/tower/tower_linear.h"
 #include "core/tower/tower_tensors.h"
 #include "core/vision/vision_config.h"
@@ -50,32 +49,14 @@ struct VisionWeights {
     LayerNormWeights norm_patch, norm_dense, norm_positions;  // embedder
     TowerLinear projector;                                    // [text_width, width]
     TowerStore store;
-};
 
-/// Where a vision encoder's tensors lie.
-struct VisionTensors {
-    std::span<const TensorView> tensors;  // sorted by name
-    const Json* quantization = nullptr;   // config.json's, of a QAT mobile checkpoint
-    bool is_gguf = false;
+    /// The matrices that int8 may replace.
+    std::vector<TowerLinear*> layer_linears();
 };
 
 /// Binds every tensor the encoder needs. Errors: `not_found`, `corrupt` or `unsupported` naming the
 /// tensor; `faulty`, when given, then receives the tensor, null if it is missing.
-Result<VisionWeights> bind_vision_weights(const VisionTensors& files, const VisionConfig& config,
+Result<VisionWeights> bind_vision_weights(const TowerSource& files, const VisionConfig& config,
                                           const TensorView** faulty = nullptr);
-
-/// Whether int8 was asked for and changes anything: the float matrices of the layers are then
-/// quantised at load into memory of their own.
-bool can_quantise_vision(const VisionWeights& weights);
-
-/// Memory of the quantised matrices.
-struct QuantisedVision {
-    uint8_t* codes = nullptr;
-    float* scales = nullptr;
-
-    void plan(const VisionWeights& weights, MemoryPlan& plan);
-    /// Fills the planned memory and points the layers' matrices to it.
-    void fill(VisionWeights& weights) const;
-};
 
 }  // namespace gemlet
