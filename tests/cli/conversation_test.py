@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -12,7 +13,7 @@ import termios
 import threading
 import unittest
 
-from program import DATA, NANO, PROGRAM, call, main, read_jsonl
+from program import DATA, NANO, PROGRAM, SOURCE, call, main, read_jsonl
 
 REVERSE = "Reverse the words: key ball boat gold seven"
 REVERSED = "seven gold boat ball key"
@@ -227,6 +228,56 @@ class Chat(unittest.TestCase):
     def test_a_backslash_continues_the_line(self):
         one = chat("Repeat: 39 stone\\\nbook\n/save /dev/stderr\n")
         self.assertIn("39 stone\\nbook", one.stderr)
+
+
+class Media(unittest.TestCase):
+    WORD = SOURCE / "tests/data/media/001.png"
+    CIRCLE = SOURCE / "tests/data/media/015.png"
+    READ = "What is written here?"
+    SHAPES = "What shapes are in the picture?"
+    SMALL = ("--budget", 70, "--context", 2048)
+
+    def test_pictures_stay_in_the_conversation(self):
+        with tempfile.TemporaryDirectory() as folder:
+            word = os.path.join(folder, "a word.png")
+            saved = os.path.join(folder, "saved.json")
+            shutil.copy(self.WORD, word)
+            done = chat(f"/image {word}\n{self.READ}\n/image {self.CIRCLE} /nowhere.png\n"
+                        f"{self.SHAPES}\n/save {saved}\n", *self.SMALL)
+            self.assertEqual(done.stdout, "ONE\na red circle\n")
+            self.assertIn("/nowhere.png: no such file", done.stderr)
+            with open(saved, encoding="utf-8") as file:
+                parts = [m["content"] for m in json.load(file) if m["role"] == "user"]
+            self.assertEqual([part[0]["path"] for part in parts], [word, str(self.CIRCLE)])
+            self.assertEqual(parts[0][1], {"type": "text", "text": self.READ})
+            again = chat(f"/load {saved}\n/image '{word}'\n{self.READ}\n", *self.SMALL)
+            self.assertIn("(loaded 4 messages)", again.stderr)
+            self.assertEqual((again.returncode, again.stdout.count("\n")), (0, 1))
+            shutil.copy(self.CIRCLE, word)
+            changed = chat(f"/load {saved}\n{REVERSE}\n", *self.SMALL)
+            self.assertIn("does not hold what it held", changed.stderr)
+            self.assertEqual(changed.stdout, REVERSED + "\n")
+
+    def test_a_file_that_is_no_picture_leaves_the_conversation_as_it_was(self):
+        done = chat(f"/image {NANO}/config.json\n/image\n{REVERSE}\n", *self.SMALL)
+        self.assertEqual(done.stdout, REVERSED + "\n")
+        self.assertIn("config.json: not a picture", done.stderr)
+        self.assertIn("which file?", done.stderr)
+
+    def test_a_video_is_frames_with_times_or_a_clear_error(self):
+        clip = SOURCE / "tests/data/image/clip.mp4"
+        done = run("--video", clip, "-p", self.SHAPES, "--json")
+        if done.returncode == 1:
+            self.assertIn("built without FFmpeg", done.stderr)
+            return
+        counts = [json.loads(run(*files, "-p", self.SHAPES, "--json", *self.SMALL).stdout)
+                  ["usage"]["prompt_tokens"]
+                  for files in ((), ("--video", clip), ("--image", self.WORD, "--video", clip))]
+        self.assertGreater(counts[1] - counts[0], 70)
+        self.assertEqual(counts[2] - counts[1], 63 + 2)  # soft tokens, begin and end
+        none = run("--video", SOURCE / "tests/data/image/grids.txt", "-p", "x")
+        self.assertEqual(none.returncode, 1)
+        self.assertIn("grids.txt: not a video", none.stderr)
 
 
 main()
