@@ -3,7 +3,7 @@
 
 namespace gemlet::audio {
 
-Result<SoundSourcePtr> open_sndfile(SoundBytes& bytes, SoundFormat /*format*/) {
+Result<SoundSourcePtr> open_sndfile(SoundBytes& bytes) {
     return Status(StatusCode::unsupported,
                   "this build of gemlet reads no sound files (no libsndfile)", bytes.name());
 }

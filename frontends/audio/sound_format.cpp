@@ -54,6 +54,10 @@ Status ends_early(const SoundBytes& bytes) {
     return {StatusCode::corrupt, "the file ends before its sound does", bytes.name()};
 }
 
+Status damaged(const SoundBytes& bytes) {
+    return {StatusCode::corrupt, "the sound's data is damaged", bytes.name()};
+}
+
 // A container of chunks: a tag of four letters, a size, that many bytes.
 struct Chunks {
     uint64_t first;  // offset of the first chunk
@@ -118,40 +122,97 @@ Status check_au(SoundBytes& bytes) {
     return fits ? Status() : ends_early(bytes);
 }
 
-// An Ogg file is a row of pages; each tells its size in its header, of 27 bytes and a table.
-Status check_ogg(SoundBytes& bytes) {
-    constexpr size_t kHeader = 27;
-    constexpr size_t kMostOfAPage = kHeader + 255 + 255 * 255;
-    std::vector<uint8_t> tail(std::min<uint64_t>(bytes.size(), kMostOfAPage));
-    const uint64_t tail_at = bytes.size() - tail.size();
-    if (bytes.read_at(tail_at, tail) < tail.size()) return ends_early(bytes);
-    constexpr std::string_view kTag = "OggS";
-    const auto last = std::find_end(tail.begin(), tail.end(), kTag.begin(), kTag.end());
-    if (last == tail.end()) return ends_early(bytes);
-    const std::span page(tail.data() + (last - tail.begin()),
-                         static_cast<size_t>(tail.end() - last));
-    if (page.size() < kHeader || page.size() < kHeader + page[kHeader - 1]) {
-        return ends_early(bytes);
+// Ogg's checksum of a page, in which its own four bytes count as zeros.
+uint32_t ogg_checksum(std::span<const uint8_t> page, size_t own_at) {
+    uint32_t sum = 0;
+    for (size_t i = 0; i < page.size(); ++i) {
+        const bool is_own = i >= own_at && i < own_at + 4;
+        sum ^= static_cast<uint32_t>(is_own ? 0 : page[i]) << 24U;
+        for (size_t bit = 0; bit < 8; ++bit) {
+            sum = sum << 1U ^ ((sum >> 31U) != 0 ? 0x04C11DB7U : 0U);
+        }
     }
-    const size_t n_pieces = page[kHeader - 1];
-    size_t end = kHeader + n_pieces;
-    for (size_t i = 0; i < n_pieces; ++i) end += page[kHeader + i];
-    return page.size() < end ? ends_early(bytes) : Status();
+    return sum;
 }
 
-// The first frame of an MP3 may hold, instead of sound, the length of the whole in bytes.
-Status check_mp3(SoundBytes& bytes) {
-    constexpr uint64_t kMostOfAFrame = 1441;  // tags at the end, that may be gone, also count
-    const uint64_t begin = behind_tags(bytes);
+// An Ogg file is a row of pages; each tells its size in a header of 27 bytes and a table.
+struct OggPage {
+    bool is_first = false;     // of a sound
+    uint64_t position = 0;     // in the sound, where the page ends
+    std::span<uint8_t> bytes;  // none when the file ends before the page does
+};
+
+Result<OggPage> read_ogg_page(SoundBytes& file, uint64_t at, std::span<uint8_t> buffer) {
+    constexpr size_t kHeader = 27;
+    constexpr size_t kMostOfAHeader = kHeader + 255;
+    const auto header = buffer.first(file.read_at(at, buffer.first(kMostOfAHeader)));
+    if (header.size() < kHeader) return OggPage();
+    if (std::memcmp(header.data(), "OggS", 4) != 0) return damaged(file);
+    const size_t n_pieces = header[kHeader - 1];
+    if (header.size() < kHeader + n_pieces) return OggPage();
+    size_t size = kHeader + n_pieces;
+    for (size_t i = 0; i < n_pieces; ++i) size += header[kHeader + i];
+    if (size > file.size() - at) return OggPage();
+    return OggPage{(header[5] & 2U) != 0, number_at(file, at + 6, 8, Order::little),
+                   buffer.first(size)};
+}
+
+bool has_ogg_checksum(SoundBytes& file, uint64_t at, std::span<uint8_t> page) {
+    constexpr size_t kChecksumAt = 22;
+    if (file.read_at(at, page) < page.size()) return false;
+    return ogg_checksum(page, kChecksumAt) == number_at(file, at + kChecksumAt, 4, Order::little);
+}
+
+// libsndfile leaves broken pages out, which shows in the number of samples, unless it is the first
+// page with sound, or the last, which says what that number should be. Of several sounds in a row
+// it reads the first and is silent about the others.
+Status check_ogg(SoundBytes& file) {
+    constexpr size_t kMostOfAPage = 27 + 255 + 255 * 255;
+    constexpr uint64_t kNothingEnds = ~uint64_t{0};
+    std::vector<uint8_t> buffer(kMostOfAPage);
+    bool has_sound = false;
+    for (uint64_t at = 0; at < file.size();) {
+        const Result<OggPage> page = read_ogg_page(file, at, buffer);
+        GEMLET_TRY(page);
+        if (page->bytes.empty()) return ends_early(file);
+        if (page->is_first && has_sound) {
+            return {StatusCode::unsupported, "several sounds in one file, one behind the other",
+                    file.name()};
+        }
+        const bool is_last = at + page->bytes.size() == file.size();
+        if ((!has_sound || is_last) && !has_ogg_checksum(file, at, page->bytes)) {
+            return damaged(file);
+        }
+        has_sound = has_sound || (page->position != 0 && page->position != kNothingEnds);
+        at += page->bytes.size();
+    }
+    return {};
+}
+
+// The first frame of an MP3 may hold, instead of sound, the length of the whole.
+struct Mp3Length {
+    bool has_frames = false;
+    uint64_t n_bytes = 0;  // from the first frame on; 0 where it is not told
+};
+
+Mp3Length mp3_length(SoundBytes& bytes, uint64_t begin) {
     for (uint64_t at = begin + 4; at < begin + 44; ++at) {
         if (!has_text(bytes, at, "Xing") && !has_text(bytes, at, "Info")) continue;
         const uint64_t flags = number_at(bytes, at + 4, 4, Order::big);
-        if ((flags & 2U) == 0) return {};
-        const uint64_t promised =
-            number_at(bytes, at + ((flags & 1U) != 0 ? 12 : 8), 4, Order::big);
-        return promised > bytes.size() - begin + kMostOfAFrame ? ends_early(bytes) : Status();
+        const bool has_frames = (flags & 1U) != 0;
+        const uint64_t n_bytes =
+            (flags & 2U) != 0 ? number_at(bytes, at + (has_frames ? 12 : 8), 4, Order::big) : 0;
+        return {has_frames, n_bytes};
     }
     return {};
+}
+
+Status check_mp3(SoundBytes& bytes) {
+    constexpr uint64_t kMostOfAFrame = 1441;  // tags at the end, that may be gone, also count
+    const uint64_t begin = behind_tags(bytes);
+    const uint64_t promised = mp3_length(bytes, begin).n_bytes;
+    const uint64_t there = begin < bytes.size() ? bytes.size() - begin : 0;
+    return promised > there + kMostOfAFrame ? ends_early(bytes) : Status();
 }
 
 }  // namespace
@@ -166,11 +227,20 @@ SoundFormat identify_sound(SoundBytes& bytes) {
     }
     if (has_text(bytes, 0, ".snd") || has_text(bytes, 0, "dns.")) return SoundFormat::au;
     if (has_text(bytes, 0, "caff")) return SoundFormat::caf;
-    if (has_text(bytes, 0, "OggS")) return SoundFormat::ogg;
+    if (has_text(bytes, 0, "OggS")) {
+        constexpr uint64_t kFirstPacket = 28;
+        const bool is_known = has_text(bytes, kFirstPacket, "\x01vorbis") ||
+                              has_text(bytes, kFirstPacket, "OpusHead");
+        return is_known ? SoundFormat::ogg : SoundFormat::other;
+    }
     const uint64_t begin = behind_tags(bytes);
     if (has_text(bytes, begin, "fLaC")) return SoundFormat::flac;
     if (is_mp3_frame(number_at(bytes, begin, 4, Order::big))) return SoundFormat::mp3;
     return SoundFormat::other;
+}
+
+bool mp3_tells_length(SoundBytes& bytes) {
+    return mp3_length(bytes, behind_tags(bytes)).has_frames;
 }
 
 Status check_sound_is_whole(SoundBytes& bytes, SoundFormat format) {

@@ -8,7 +8,8 @@
 
 namespace gemlet::audio {
 
-/// Containers whose beginning is looked at here; `other` may still be something FFmpeg knows.
+/// Containers whose beginning is looked at here; `other` may still be something FFmpeg knows (Ogg
+/// counts only with Vorbis or Opus in it).
 enum class SoundFormat : uint8_t { wav, aiff, au, caf, flac, ogg, mp3, other };
 
 /// Tells the format by the bytes; a tag (ID3) in front is stepped over.
@@ -19,5 +20,8 @@ SoundFormat identify_sound(SoundBytes& bytes);
 /// the last page of an Ogg file, the length that the first frame of an MP3 may carry.
 /// Errors: `corrupt`. Libraries read such files as far as they go, in silence.
 Status check_sound_is_whole(SoundBytes& bytes, SoundFormat format);
+
+/// Whether an MP3 tells in its first frame how many frames it has.
+bool mp3_tells_length(SoundBytes& bytes);
 
 }  // namespace gemlet::audio

@@ -8,6 +8,7 @@
 
 #include "core/guard.h"
 #include "frontends/audio/resampler.h"
+#include "frontends/audio/sound_format.h"
 #include "frontends/audio/sound_source.h"
 
 namespace gemlet::audio {
@@ -140,13 +141,14 @@ SoundReader::~SoundReader() = default;
 
 namespace {
 
-// libsndfile first; FFmpeg for what it does not know.
+// FFmpeg is for what the smaller libraries do not know.
 Result<SoundSourcePtr> open_source(SoundBytes& bytes) {
     const SoundFormat format = identify_sound(bytes);
     GEMLET_TRY(bytes.status());
     GEMLET_TRY(check_sound_is_whole(bytes, format));
     if (format == SoundFormat::other) return open_ffmpeg(bytes);
-    Result<SoundSourcePtr> source = open_sndfile(bytes, format);
+    Result<SoundSourcePtr> source =
+        format == SoundFormat::mp3 ? open_mp3(bytes) : open_sndfile(bytes);
     if (source || source.error().code() != StatusCode::unsupported || !has_ffmpeg()) return source;
     return open_ffmpeg(bytes);
 }

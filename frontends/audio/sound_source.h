@@ -9,7 +9,6 @@
 
 #include "core/status.h"
 #include "frontends/audio/sound_bytes.h"
-#include "frontends/audio/sound_format.h"
 
 namespace gemlet::audio {
 
@@ -42,7 +41,10 @@ using SoundSourcePtr = std::unique_ptr<SoundSource>;
 
 /// Opens what libsndfile reads; `bytes` must outlive the source.
 /// Errors: `unsupported` without libsndfile and for what it does not read; `corrupt`; `io`.
-Result<SoundSourcePtr> open_sndfile(SoundBytes& bytes, SoundFormat format);
+Result<SoundSourcePtr> open_sndfile(SoundBytes& bytes);
+
+/// Opens an MP3; `bytes` must outlive the source. Errors: the same.
+Result<SoundSourcePtr> open_mp3(SoundBytes& bytes);
 
 /// Opens the best sound track that FFmpeg finds; `bytes` must outlive the source.
 /// Errors: the same.

@@ -176,12 +176,12 @@ Status FfmpegSource::open() {
     }
     facts_.rate = frame_->sample_rate;
     facts_.n_channels = static_cast<size_t>(std::max(frame_->ch_layout.nb_channels, 0));
-    const int64_t length = stream_->duration;
-    if (length > 0 && length != AV_NOPTS_VALUE) {
-        const double seconds = static_cast<double>(length) * av_q2d(stream_->time_base);
-        const double n_frames = seconds * facts_.rate;
-        if (n_frames >= 1 && n_frames < 1e15) facts_.n_frames = static_cast<uint64_t>(n_frames);
-    }
+    const double seconds =
+        stream_->duration > 0
+            ? static_cast<double>(stream_->duration) * av_q2d(stream_->time_base)
+            : static_cast<double>(container_->duration) / AV_TIME_BASE;  // negative when unknown
+    const double n_frames = seconds * facts_.rate;
+    if (n_frames >= 1 && n_frames < 1e15) facts_.n_frames = static_cast<uint64_t>(n_frames);
     return {};
 }
 

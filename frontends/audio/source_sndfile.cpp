@@ -51,8 +51,7 @@ struct Close {
 
 class SndfileSource final : public SoundSource {
   public:
-    SndfileSource(SoundBytes& bytes, SoundFormat format)
-        : cursor_{&bytes, 0}, is_length_exact_(format != SoundFormat::mp3) {}
+    explicit SndfileSource(SoundBytes& bytes) : cursor_{&bytes, 0} {}
 
     Status open() {
         SF_VIRTUAL_IO calls = {size_of, seek, gemlet::audio::read, write, tell};
@@ -78,7 +77,7 @@ class SndfileSource final : public SoundSource {
                           static_cast<int64_t>(n_frames_));
         }
         n_frames_ += static_cast<uint64_t>(got);
-        if (got == 0 && is_length_exact_ && facts_.n_frames && n_frames_ < *facts_.n_frames) {
+        if (got == 0 && facts_.n_frames && n_frames_ < *facts_.n_frames) {
             return Status(StatusCode::corrupt, "the file ends before its sound does",
                           cursor_.bytes->name());
         }
@@ -98,13 +97,12 @@ class SndfileSource final : public SoundSource {
     Cursor cursor_;
     std::unique_ptr<SNDFILE, Close> file_;
     uint64_t n_frames_ = 0;  // read so far
-    bool is_length_exact_;   // that of an MP3 is often an estimate
 };
 
 }  // namespace
 
-Result<SoundSourcePtr> open_sndfile(SoundBytes& bytes, SoundFormat format) {
-    auto source = std::make_unique<SndfileSource>(bytes, format);
+Result<SoundSourcePtr> open_sndfile(SoundBytes& bytes) {
+    auto source = std::make_unique<SndfileSource>(bytes);
     GEMLET_TRY(source->open());
     return SoundSourcePtr(std::move(source));
 }
