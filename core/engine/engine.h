@@ -60,6 +60,7 @@ struct EngineFacts {
     size_t n_uncalibrated = 0;
 };
 
+class AudioEncoder;
 class Batch;
 class Session;
 class VisionEncoder;
@@ -87,6 +88,7 @@ class Engine {
     Result<Ceilings> measure_ceilings();
 
   private:
+    friend class AudioEncoder;
     friend class Batch;
     friend class Session;
     friend class VisionEncoder;
