@@ -2,8 +2,10 @@
 // possible. What the metadata does not say is read off the tensor directory: a layer that owns keys
 // and has no value projection makes its values from the keys; rope_freqs tells the rotated
 // fraction.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <string_view>
 
 #include "core/files/gguf.h"
 #include "core/model/config.h"
@@ -69,6 +71,20 @@ Status read_layers(const GgufFile& file, GgufReader& in, ModelConfig& config) {
     return {};
 }
 
+/// The placeholders' ids, which no key names: by their spelling in the vocabulary.
+void find_media_ids(const GgufFile& file, ModelConfig& config) {
+    const GgufValue* value = file.find("tokenizer.ggml.tokens");
+    const auto tokens = value != nullptr ? value->as_strings() : std::nullopt;
+    if (!tokens) return;
+    const size_t n = std::min(tokens->size(), config.vocab_size);
+    for (size_t id = 0; id < n; ++id) {
+        const std::string_view token = (*tokens)[id];
+        if (token == "<|image|>") config.image_id = static_cast<int32_t>(id);
+        if (token == "<|audio|>") config.audio_id = static_cast<int32_t>(id);
+        if (token == "<|video|>") config.video_id = static_cast<int32_t>(id);
+    }
+}
+
 }  // namespace
 
 Result<ModelConfig> config_from_gguf(const GgufFile& file) {
@@ -112,6 +128,7 @@ Result<ModelConfig> config_from_gguf(const GgufFile& file) {
     config.vocab_size = embedding->shape[0];
     // No key says so: models without per-layer embeddings were trained with pictures seen whole.
     config.image_bidirectional = config.ple_width == 0;
+    find_media_ids(file, config);
     GEMLET_TRY(read_layers(file, in, config));
     GEMLET_TRY(read_rope_fraction(file, config));
     GEMLET_TRY(finish_config(config));

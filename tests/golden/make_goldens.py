@@ -6,9 +6,10 @@ usage: make_goldens.py SHARED OUT [all]     (SHARED holds data/fixtures and data
 Writes OUT/<model>/goldens.safetensors for every model, and copies of a few small models beside
 them, so that the tests have something to run on without the large data:
   e2b-tiny/q4_0.gguf, moe-26b-tiny/q4_0.gguf, e2b-quant-tiny/q4_k_m.gguf: copied as they are
-  qat/checkpoint: the text decoder and the vision encoder of the QAT mobile checkpoint
+  qat/checkpoint: text decoder, vision and audio encoder of the QAT mobile checkpoint
 Pictures: OUT/pictures.safetensors holds the patches of one, OUT/<model>/pictures.safetensors
 what each model makes of them; IMAGES lists what is kept ("all" as a third argument: everything).
+Sounds: the same with sounds.safetensors and SOUNDS; log-mel frames, and samples of the first.
 Logits of long prompts are thinned: to every eighth row and the last 16; quantised models to the
 last 8, QAT mobile to the last 16.
 """
@@ -16,6 +17,7 @@ import json
 import shutil
 import struct
 import sys
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +28,14 @@ COPIES = ["e2b-tiny/q4_0.gguf", "moe-26b-tiny/q4_0.gguf", "e2b-quant-tiny/q4_k_m
 MODELS = ["e2b-tiny", "e4b-tiny", "dense-31b-tiny", "moe-26b-tiny", "unified-12b-tiny",
           "e2b-quant-tiny"]
 IMAGES = ["a_70"]
+SOUNDS = ["half", "three"]
 QUANT_LONG_ROWS = 8
 QAT_LONG_ROWS = 16
 QAT_PICTURE = ("pixel_values", "image_soft_tokens")
-KEPT = ("lm_head", "model.language_model", "model.vision_tower", "model.embed_vision")
+QAT_SOUND = ("input_features", "audio_soft_tokens")
+NANO_SOUND = ("mel", "tower", "soft", "ids", "logits_last")
+KEPT = ("lm_head", "model.language_model", "model.vision_tower", "model.embed_vision",
+        "model.audio_tower", "model.embed_audio")
 
 
 def write(path, arrays, source):
@@ -82,6 +88,28 @@ def picture_goldens(fixtures, out, images):
               "fixtures/" + model)
 
 
+def samples_of(path):
+    with wave.open(str(path)) as sound:
+        return np.frombuffer(sound.readframes(sound.getnframes()), "<i2").astype(np.float32) / 32768
+
+
+def sound_goldens(fixtures, out, sounds):
+    mel = np.load(fixtures / "inputs" / "audio_mel.npz")
+    inputs = {f"{i}.mel": mel[f"{i}_mel"][mel[f"{i}_mask"]] for i in sounds}
+    for i in sounds:
+        if i == sounds[0] or sounds != SOUNDS:
+            inputs[f"{i}.samples"] = samples_of(fixtures / "inputs" / f"{i}.wav")
+    write(out / "sounds.safetensors", inputs, "inputs")
+    for model in MODELS:
+        if not (fixtures / model / "audio.npz").exists():
+            continue
+        audio = np.load(fixtures / model / "audio.npz")
+        names = ("encoder", "projected", "prompt", "logits")
+        write(out / model / "sounds.safetensors",
+              {f"{i}.{name}": audio[f"{i}_{name}"] for i in sounds for name in names
+               if f"{i}_{name}" in audio.files}, "fixtures/" + model)
+
+
 def read_raw(path):
     """Header and data of a safetensors file: BF16 is nothing numpy knows."""
     blob = path.read_bytes()
@@ -127,12 +155,15 @@ def main():
               "fixtures/" + model)
     picture_goldens(fixtures, out, IMAGES if sys.argv[3:] != ["all"] else
                     [f"{i}_{budget}" for i in "abc" for budget in (70, 140)])
+    sound_goldens(fixtures, out, SOUNDS if sys.argv[3:] != ["all"] else SOUNDS + ["twelve"])
     for name in COPIES:
         shutil.copyfile(fixtures / name, out / name)
     nano = np.load(shared / "data" / "nano" / "eval" / "numeric_reference.npz")
     write(out / "nano" / "goldens.safetensors",
           {"text_ids": nano["text_ids"], "last_logits": nano["text_logits_last"],
            "top5_ids": nano["text_top5_ids"], "top5_logits": nano["text_top5_logits"]}, "nano")
+    write(out / "nano" / "sounds.safetensors",
+          {f"audio0.{name}": nano[f"audio0_{name}"] for name in NANO_SOUND}, "nano")
     qat = shared / "data" / "fixtures-qat"
     cut_checkpoint(qat / "checkpoint", out / "qat" / "checkpoint")
     shutil.copyfile(qat / "goldens.json", out / "qat" / "goldens.json")
@@ -143,6 +174,9 @@ def main():
     write(out / "qat" / "pictures.safetensors",
           float_arrays(qat / "multimodal_goldens.safetensors",
                        lambda name: name in QAT_PICTURE), "qat")
+    write(out / "qat" / "sounds.safetensors",
+          float_arrays(qat / "multimodal_goldens.safetensors",
+                       lambda name: name in QAT_SOUND), "qat")
     write(out / "qat" / "trace.safetensors",
           float_arrays(qat / "trace_4.safetensors",
                        lambda name: name.endswith((".x", ".y_codes")) or name == "lm_head.y"),
