@@ -28,5 +28,6 @@ Failure parse_command(const Options& options);
 Failure logits_command(const Options& options);
 Failure perplexity_command(const Options& options);
 Failure encode_command(const Options& options);
+Failure transcribe_command(const Options& options);
 
 }  // namespace gemlet

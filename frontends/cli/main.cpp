@@ -23,6 +23,7 @@ constexpr std::array kCommands = {
     Command{"perplexity", gemlet::perplexity_command},
     Command{"chat", gemlet::chat_command},
     Command{"run", gemlet::run_command},
+    Command{"transcribe", gemlet::transcribe_command},
     Command{"tokenize", gemlet::tokenize_command},
     Command{"detokenize", gemlet::detokenize_command},
     Command{"render", gemlet::render_command},

@@ -183,6 +183,54 @@ void add_measures(CLI::App& app, Options& o) {
         ->capture_default_str();
 }
 
+void add_transcribe(CLI::App& app, Options& o) {
+    CLI::App* transcribe =
+        app.add_subcommand("transcribe", "Write down what recordings say, of any length");
+    add_engine(*transcribe, o);
+    transcribe->add_option("FILE", o.sounds, "sound files: WAV, FLAC, Ogg, MP3");
+    transcribe->add_option("--language", o.language,
+                           "spoken language, as a name or a code (de); default: found out");
+    transcribe->add_option("--translate-to", o.translate_to, "language to translate into");
+    transcribe->add_option("--hints", o.hints, "names and terms whose spelling matters");
+    transcribe->add_option("--format", o.format, "of the transcripts (default: txt)")
+        ->check(CLI::IsMember({"txt", "json", "srt", "vtt"}));
+    transcribe->add_flag("--json", o.json, "the same as --format json");
+    CLI::Option* folder = transcribe->add_option(
+        "-o,--output", o.output_folder,
+        "folder for the transcripts, one file each (default: one recording to standard output)");
+    transcribe
+        ->add_flag("--resume", o.resume,
+                   "go on where an earlier run with the same -o was broken off")
+        ->needs(folder);
+    transcribe->add_option("--parallel", o.parallel, "pieces decoded together")
+        ->check(CLI::Range(1, 64))
+        ->capture_default_str();
+    transcribe->add_option("--max-segment-seconds", o.max_segment_seconds, "longest piece, 5 to 30")
+        ->check(CLI::Range(5.0, 30.0))
+        ->capture_default_str();
+    transcribe->add_option("--pause-seconds", o.pause_seconds, "a pause this long ends a piece")
+        ->check(CLI::Range(0.2, 5.0))
+        ->capture_default_str();
+    transcribe->add_flag("--no-retry", o.no_retry, "take every first answer as it is");
+    CLI::Option* live = transcribe->add_flag("--live", o.live,
+                                             "lines as they are spoken; sound from standard input");
+    transcribe
+        ->add_option("--stdin-rate", o.stdin_rate,
+                     "standard input is raw 16-bit mono sound of so many samples a second")
+        ->check(CLI::Range(1000.0, 768000.0));
+    live->excludes(folder);
+    transcribe
+        ->add_option("--mmproj", o.mmproj,
+                     "GGUF file with the encoder (default: the only one beside the model)")
+        ->check(CLI::ExistingFile);
+    transcribe->footer(
+        "With -o every recording gets a file of its own name, put there when it is complete; until "
+        "then\na journal beside it holds what is finished. With --live a line that begins with ~ "
+        "is "
+        "a draft; with\n--format json every line is an object.\n"
+        "Example: arecord -f S16_LE -r 16000 | gemlet transcribe MODEL --live --stdin-rate 16000");
+}
+
 void add_text_tools(CLI::App& app, Options& o) {
     const auto optional_text = [&o](CLI::App* command, const char* name, const char* help) {
         command->add_option(name, o.text, help);
@@ -224,6 +272,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     });
     add_conversation(app, o);
     add_measures(app, o);
+    add_transcribe(app, o);
     add_text_tools(app, o);
     try {
         app.parse(argc, argv);

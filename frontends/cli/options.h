@@ -55,6 +55,21 @@ struct Options {
     std::string vision_precision;
     std::string stage = "soft";
 
+    // transcribe
+    std::vector<std::string> sounds;
+    std::string language;
+    std::string translate_to;
+    std::string hints;
+    std::string format;  // empty: txt
+    std::string output_folder;
+    bool resume = false;
+    bool live = false;
+    double stdin_rate = 0;  // 0: files are read
+    size_t parallel = 4;
+    double max_segment_seconds = 30;
+    double pause_seconds = 0.5;
+    bool no_retry = false;
+
     // bench
     size_t bench_prompt = 512;
     size_t bench_decode = 128;
