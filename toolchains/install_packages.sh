@@ -12,6 +12,7 @@ build_packages=(
     libcli11-dev         # command line
     libedit-dev          # line editing in gemlet chat
     libjpeg-dev libpng-dev libwebp-dev   # pictures
+    libsndfile1-dev libmpg123-dev libsoxr-dev   # sound
 )
 video_packages=(         # large, and few need them
     libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
