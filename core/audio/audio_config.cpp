@@ -31,7 +31,11 @@ Status check(const AudioConfig& config, size_t text_width) {
         return {StatusCode::corrupt, "audio encoder belongs to a model of another width",
                 "projection_dim", static_cast<int64_t>(config.text_width)};
     }
-    if (config.kind == AudioKind::embedder) return {};
+    if (config.kind == AudioKind::embedder) {
+        if (config.frame_width == kSamplesPerAudioToken) return {};
+        return {StatusCode::unsupported, "only blocks of 640 samples are known", "audio_embed_dim",
+                static_cast<int64_t>(config.frame_width)};
+    }
     GEMLET_TRY(check_range("hidden_size", config.width, kMaxWidth));
     GEMLET_TRY(check_range("num_hidden_layers", config.n_layers, kMaxLayers));
     GEMLET_TRY(check_range("num_attention_heads", config.n_heads, config.width));

@@ -140,6 +140,8 @@ constexpr std::array kChatCommands = {
     ChatCommand{"/image", "/image FILE  attach a picture to the next message, or several",
                 attach<chat::MediaKind::image>},
     ChatCommand{"/video", "/video FILE  attach a video", attach<chat::MediaKind::video>},
+    ChatCommand{"/audio", "/audio FILE  attach a sound of at most 30 seconds",
+                attach<chat::MediaKind::audio>},
     ChatCommand{"/think", "/think       turn thinking before answers on or off", toggle_thinking},
     ChatCommand{"/save", "/save FILE   write the conversation as JSON messages", save},
     ChatCommand{"/load", "/load FILE   go on with a conversation from such a file", load},

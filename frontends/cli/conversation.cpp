@@ -75,7 +75,8 @@ std::unique_ptr<Conversation> Conversation::open(const Options& options, Failure
     Result<std::unique_ptr<Session>> session = Session::create(*made->model_.engine);
     if (!session) return fail(session.error(), {});
     made->session_ = std::move(*session);
-    made->media_ = std::make_unique<MediaEncoder>(*made->model_.engine, picture_options(options));
+    made->media_ = std::make_unique<MediaEncoder>(*made->model_.engine, picture_options(options),
+                                                  sound_options(options));
     made->generator_ = std::make_unique<Generator>(*made->session_, made->model_.tokenizer);
     return made;
 }

@@ -78,7 +78,7 @@ Failure logits_command(const Options& options) {
     Failure failure;
     const std::unique_ptr<Engine> engine = open_engine(options, settings, failure);
     if (engine == nullptr) return failure;
-    MediaEncoder encoder(*engine, picture_options(options));
+    MediaEncoder encoder(*engine, picture_options(options), sound_options(options));
     std::string file;
     const Result<EncodedMedia> media = encode_media(encoder, media_sources(options), file);
     if (!media) return {media.error(), file};

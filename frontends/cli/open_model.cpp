@@ -2,6 +2,15 @@
 #include "frontends/cli/open_model.h"
 
 namespace gemlet {
+namespace {
+
+TowerPrecision precision_of(const std::string& name) {
+    if (name == "f32") return TowerPrecision::in_float;
+    if (name == "int8") return TowerPrecision::int8;
+    return TowerPrecision::automatic;
+}
+
+}  // namespace
 
 EngineOptions engine_options(const Options& options, KvType default_kv) {
     EngineOptions engine;
@@ -35,16 +44,24 @@ PictureOptions picture_options(const Options& options) {
     pictures.mmproj = options.mmproj;
     pictures.budget = options.budget;
     pictures.frame_budget = options.frame_budget;
-    if (options.vision_precision == "f32") pictures.precision = TowerPrecision::in_float;
-    if (options.vision_precision == "int8") pictures.precision = TowerPrecision::int8;
+    pictures.precision = precision_of(options.vision_precision);
     return pictures;
+}
+
+SoundOptions sound_options(const Options& options) {
+    SoundOptions sounds;
+    sounds.mmproj = options.mmproj;
+    sounds.precision = precision_of(options.audio_precision);
+    return sounds;
 }
 
 std::vector<MediaSource> media_sources(const Options& options) {
     std::vector<MediaSource> sources;
     for (const MediaOption& given : options.media) {
-        const bool is_video = given.option == "--video";
-        sources.push_back({is_video ? chat::MediaKind::video : chat::MediaKind::image, given.path});
+        chat::MediaKind kind = chat::MediaKind::image;
+        if (given.option == "--video") kind = chat::MediaKind::video;
+        if (given.option == "--audio") kind = chat::MediaKind::audio;
+        sources.push_back({kind, given.path});
     }
     return sources;
 }

@@ -22,6 +22,9 @@ std::unique_ptr<Engine> open_engine(const Options& options, const EngineOptions&
 /// Translates the options about pictures.
 PictureOptions picture_options(const Options& options);
 
+/// Translates the options about sounds.
+SoundOptions sound_options(const Options& options);
+
 /// What --image and the like give, in order.
 std::vector<MediaSource> media_sources(const Options& options);
 

@@ -68,7 +68,9 @@ void add_encoders(CLI::App& app, Options& o) {
                    "GGUF file with the encoder (default: the only one beside the model)")
         ->check(CLI::ExistingFile);
     app.add_option("--vision-precision", o.vision_precision,
-                   "how the encoder multiplies (default: as its weights are stored)")
+                   "how the encoder of pictures multiplies (default: as its weights are stored)")
+        ->check(CLI::IsMember({"f32", "int8"}));
+    app.add_option("--audio-precision", o.audio_precision, "the same for the encoder of sounds")
         ->check(CLI::IsMember({"f32", "int8"}));
 }
 
@@ -77,6 +79,10 @@ void add_media(CLI::App& app, Options& o) {
         ->check(CLI::ExistingFile);
     app.add_option("--video", o.videos, "video file, of which a frame a second is seen, at most 60")
         ->check(CLI::ExistingFile);
+    app.add_option(
+           "--audio", o.audios,
+           "sound file of at most 30 seconds (WAV, FLAC, Ogg, MP3); for more see transcribe")
+        ->check(CLI::ExistingFile);
     add_encoders(app, o);
 }
 
@@ -84,6 +90,7 @@ void add_media(CLI::App& app, Options& o) {
 void collect_media(const CLI::App& app, Options& o) {
     size_t n_images = 0;
     size_t n_videos = 0;
+    size_t n_audios = 0;
     const auto take = [&](const std::string& name, const std::vector<std::string>& files,
                           size_t& n_taken) {
         if (n_taken < files.size()) o.media.push_back({name, files[n_taken++]});
@@ -91,6 +98,7 @@ void collect_media(const CLI::App& app, Options& o) {
     for (const CLI::Option* option : app.parse_order()) {
         if (option->check_lname("image")) take("--image", o.images, n_images);
         if (option->check_lname("video")) take("--video", o.videos, n_videos);
+        if (option->check_lname("audio")) take("--audio", o.audios, n_audios);
     }
 }
 
@@ -120,7 +128,7 @@ void add_conversation(CLI::App& app, Options& o) {
         "--raw", o.raw,
         "no chat format: special strings in the prompt count as specials, the answer is raw too");
     for (const char* name :
-         {"--system", "--think", "--show-thoughts", "--tools", "--image", "--video"}) {
+         {"--system", "--think", "--show-thoughts", "--tools", "--image", "--video", "--audio"}) {
         raw->excludes(name);
     }
     run->add_flag("--json", o.json,
@@ -129,8 +137,8 @@ void add_conversation(CLI::App& app, Options& o) {
         "The answer goes to standard output, thoughts to standard error. Each tool call is a line\n"
         "of its own after the answer: {\"name\": .., \"arguments\": {..}}. Ctrl-C ends the "
         "answer;\n"
-        "what has come is kept and the exit code is 130. Pictures and videos stand before the "
-        "prompt,\nin the order given.");
+        "what has come is kept and the exit code is 130. Pictures, videos and sounds stand before "
+        "the\nprompt, in the order given.");
     CLI::App* chat = app.add_subcommand("chat", "Talk to the model");
     add_engine(*chat, o);
     add_sampling(*chat, o);
@@ -170,16 +178,21 @@ void add_measures(CLI::App& app, Options& o) {
     logits->add_option("--precision", o.precision, "f32 keeps activations in float")
         ->check(CLI::IsMember({"f32", "int8"}));
     add_media(*logits, o);
-    CLI::App* encode = app.add_subcommand("encode", "Write what an encoder makes of a picture");
+    CLI::App* encode =
+        app.add_subcommand("encode", "Write what an encoder makes of a picture or a sound");
     add_engine(*encode, o);
     add_encoders(*encode, o);
-    encode->add_option("--image", o.images, "JPEG, PNG or WebP picture")
-        ->required()
+    CLI::Option_group* input = encode->add_option_group("input");
+    input->add_option("--image", o.images, "JPEG, PNG or WebP picture")
         ->expected(1)
         ->check(CLI::ExistingFile);
+    input->add_option("--audio", o.audios, "sound file of at most 30 seconds")
+        ->expected(1)
+        ->check(CLI::ExistingFile);
+    input->require_option(1);
     encode->add_option("--out", o.out, ".npy file to write")->required();
-    encode->add_option("--stage", o.stage, "which result")
-        ->check(CLI::IsMember({"patches", "encoder", "soft"}))
+    encode->add_option("--stage", o.stage, "which result: patches of a picture, mel of a sound")
+        ->check(CLI::IsMember({"patches", "mel", "encoder", "soft"}))
         ->capture_default_str();
 }
 

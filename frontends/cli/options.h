@@ -48,11 +48,13 @@ struct Options {
     // run, chat, logits, encode, inspect
     std::vector<std::string> images;
     std::vector<std::string> videos;
+    std::vector<std::string> audios;
     std::vector<MediaOption> media;  // all of these, in the order they were given
     std::string mmproj;
     size_t budget = 280;
     size_t frame_budget = 70;
     std::string vision_precision;
+    std::string audio_precision;
     std::string stage = "soft";
 
     // transcribe

@@ -81,32 +81,47 @@ Result<ContentHash> content_of_file(const std::string& path) {
 /// What an encoding depends on beside the content.
 ContentHash MediaEncoder::key_of(chat::MediaKind kind, const ContentHash& content) const {
     const PictureOptions& options = pictures_.options();
-    const bool is_video = kind == chat::MediaKind::video;
-    const uint64_t budget = is_video ? options.frame_budget : options.budget;
+    uint64_t budget = 0;  // sounds have none
+    if (kind == chat::MediaKind::image) budget = options.budget;
+    if (kind == chat::MediaKind::video) budget = options.frame_budget;
     constexpr unsigned kKindShift = 32;
     return with_setting(content, static_cast<uint64_t>(kind) << kKindShift | budget);
+}
+
+uint64_t MediaEncoder::resident_bytes() const {
+    return engine_->memory().resident_bytes + pictures_.resident_bytes() + sounds_.resident_bytes();
+}
+
+/// Each encoder has checked itself beside the model when it was opened.
+Status MediaEncoder::check_limit() const {
+    const uint64_t limit = engine_->options().memory_limit_bytes;
+    if (limit == 0 || resident_bytes() <= limit) return {};
+    return {StatusCode::out_of_memory,
+            "model and encoders do not fit the memory limit; they take (bytes)", "--memory",
+            static_cast<int64_t>(resident_bytes())};
 }
 
 /// A memory limit leaves the cache what model and encoders do not take.
 size_t MediaEncoder::cache_bytes() const {
     const uint64_t limit = engine_->options().memory_limit_bytes;
     if (limit == 0) return SoftTokenCache::kDefaultBytes;
-    const uint64_t taken = engine_->memory().resident_bytes + pictures_.resident_bytes();
+    const uint64_t taken = resident_bytes();
     return std::min<uint64_t>(limit - std::min(limit, taken), SoftTokenCache::kDefaultBytes);
 }
 
 Result<SoftTokens> MediaEncoder::encode_new(const MediaSource& source,
                                             std::span<const uint8_t> bytes,
                                             std::string& fault_file) {
-    switch (source.kind) {
-        case chat::MediaKind::image:
-            return pictures_.encode(bytes, fault_file);
-        case chat::MediaKind::video:
-            if (!source.path.empty()) return pictures_.encode_video(source.path, fault_file);
-            return Status(StatusCode::unsupported, "videos are read from files only");
-        default:
-            return Status(StatusCode::unsupported, "sounds cannot be given here");
+    if (source.kind == chat::MediaKind::audio) {
+        GEMLET_TRY(sounds_.encoder(fault_file));
+        GEMLET_TRY(check_limit());
+        return sounds_.encode(bytes, fault_file);
     }
+    GEMLET_TRY(pictures_.encoder(fault_file));
+    GEMLET_TRY(check_limit());
+    if (source.kind == chat::MediaKind::image) return pictures_.encode(bytes, fault_file);
+    if (!source.path.empty()) return pictures_.encode_video(source.path, fault_file);
+    return Status(StatusCode::unsupported, "videos are read from files only");
 }
 
 Result<SharedSoftTokens> MediaEncoder::encode(const MediaSource& source, std::string& fault_file) {

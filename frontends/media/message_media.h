@@ -13,6 +13,7 @@
 #include "frontends/media/content_hash.h"
 #include "frontends/media/picture_encoder.h"
 #include "frontends/media/soft_tokens.h"
+#include "frontends/media/sound_encoder.h"
 #include "frontends/text/chat/media.h"
 #include "frontends/text/generate.h"
 
@@ -38,22 +39,28 @@ Result<std::vector<MediaSource>> media_of_messages(const Json& messages);
 /// gave. One thread at a time; the engine must outlive it.
 class MediaEncoder {
   public:
-    MediaEncoder(Engine& engine, PictureOptions pictures)
-        : engine_(&engine), pictures_(engine, std::move(pictures)) {}
+    MediaEncoder(Engine& engine, PictureOptions pictures, SoundOptions sounds = {})
+        : engine_(&engine),
+          pictures_(engine, std::move(pictures)),
+          sounds_(engine, std::move(sounds)) {}
 
     /// Encodes a medium, or finds what the same content gave before; a content that is known is not
     /// read again. `fault_file` receives the path of the file an error is about.
-    /// Errors: those of PictureEncoder; `bad_argument` for a file that holds another content.
+    /// Errors: those of PictureEncoder and SoundEncoder; `bad_argument` for a file that holds
+    /// another content; `out_of_memory` when both encoders together exceed the memory limit.
     Result<SharedSoftTokens> encode(const MediaSource& source, std::string& fault_file);
 
   private:
     ContentHash key_of(chat::MediaKind kind, const ContentHash& content) const;
     Result<SoftTokens> encode_new(const MediaSource& source, std::span<const uint8_t> bytes,
                                   std::string& fault_file);
+    Status check_limit() const;
+    uint64_t resident_bytes() const;
     size_t cache_bytes() const;
 
     Engine* engine_;
     PictureEncoder pictures_;
+    SoundEncoder sounds_;
     SoftTokenCache known_;
 };
 
