@@ -113,15 +113,16 @@ Result<std::unique_ptr<VisionEncoder>> VisionEncoder::open(Engine& engine,
     });
 }
 
-Result<MemoryReport> plan_vision(const ModelPlan& model, const std::string& mmproj,
-                                 const VisionOptions& options, std::string* fault_file) {
-    return guard([&]() -> Result<MemoryReport> {
+Result<VisionPlan> plan_vision(const ModelPlan& model, const std::string& mmproj,
+                               const VisionOptions& options, std::string* fault_file) {
+    return guard([&]() -> Result<VisionPlan> {
         auto prepared = VisionEncoder::prepare(model.checkpoint, mmproj, options, fault_file);
         GEMLET_TRY(prepared);
+        VisionEncoder::Parts& parts = **prepared;
         IsaSet isas = detect_isas();
         if (model.options.isa_cap) isas = cap_isas(isas, *model.options.isa_cap);
-        return (*prepared)->report(
-            (*prepared)->plan(select_kernels(isas), model.options.n_threads));
+        const MemoryPlan plan = parts.plan(select_kernels(isas), model.options.n_threads);
+        return VisionPlan{parts.config, parts.report(plan)};
     });
 }
 

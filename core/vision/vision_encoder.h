@@ -20,6 +20,12 @@ struct VisionOptions {
     TowerPrecision precision = TowerPrecision::automatic;
 };
 
+/// What an encoder would be, for looking at.
+struct VisionPlan {
+    VisionConfig config;
+    MemoryReport memory;
+};
+
 /// One thread at a time; takes turns with the engine's sessions. Nothing is allocated after open.
 class VisionEncoder {
   public:
@@ -51,13 +57,14 @@ class VisionEncoder {
                                                   const std::string& mmproj,
                                                   const VisionOptions& options,
                                                   std::string* fault_file);
-    friend Result<MemoryReport> plan_vision(const ModelPlan& model, const std::string& mmproj,
-                                            const VisionOptions& options, std::string* fault_file);
+    friend Result<VisionPlan> plan_vision(const ModelPlan& model, const std::string& mmproj,
+                                          const VisionOptions& options, std::string* fault_file);
     std::unique_ptr<Parts> parts_;
 };
 
-/// What the encoder of a model would take, without loading it. Errors: as VisionEncoder::open.
-Result<MemoryReport> plan_vision(const ModelPlan& model, const std::string& mmproj,
-                                 const VisionOptions& options, std::string* fault_file = nullptr);
+/// Describes the encoder of a model without loading it. Errors: as VisionEncoder::open, except that
+/// an exceeded memory limit is no error.
+Result<VisionPlan> plan_vision(const ModelPlan& model, const std::string& mmproj,
+                               const VisionOptions& options, std::string* fault_file = nullptr);
 
 }  // namespace gemlet

@@ -3,7 +3,11 @@
 #include <array>
 #include <cstdio>
 #include <map>
+#include <optional>
+#include <utility>
 
+#include "core/audio/audio_encoder.h"
+#include "core/vision/vision_encoder.h"
 #include "frontends/cli/commands.h"
 #include "frontends/cli/open_model.h"
 #include "quant/formats/weight_type.h"
@@ -82,10 +86,110 @@ Json memory_plan(const MemoryReport& report) {
     return out;
 }
 
-void print_readable(const Json& document, const ModelPlan& plan, const Options& options) {
-    for (const Json::Member& member : document.find("architecture")->members) {
+/// The encoders of a model, as far as it has any.
+struct Towers {
+    std::optional<VisionPlan> vision;
+    std::optional<MemoryReport> audio;
+};
+
+/// Keeps what was planned; a tower that is not there is a fault only where `required`.
+template <class Plan>
+Status keep(Result<Plan> planned, bool required, std::optional<Plan>& out) {
+    if (planned) out = std::move(*planned);
+    const bool is_missing = planned.error().code() == StatusCode::not_found && !required;
+    return is_missing ? Status() : planned.error();
+}
+
+Result<Towers> plan_towers(const ModelPlan& plan, const Options& options, std::string& fault_file) {
+    std::string mmproj = options.mmproj;
+    if (mmproj.empty()) {
+        fault_file.clear();
+        Result<std::string> found = find_mmproj(plan.checkpoint.path());
+        GEMLET_TRY(found);
+        mmproj = std::move(*found);
+    }
+    Towers towers;
+    const VisionOptions vision = vision_options(picture_options(options));
+    GEMLET_TRY(keep(plan_vision(plan, mmproj, vision, &fault_file), false, towers.vision));
+    AudioOptions audio;
+    audio.precision = sound_options(options).precision;
+    const bool needs_one = !options.mmproj.empty() && !towers.vision;
+    GEMLET_TRY(keep(plan_audio(plan, mmproj, audio, &fault_file), needs_one, towers.audio));
+    return towers;
+}
+
+Json vision_facts(const VisionPlan& vision, const Options& options) {
+    const VisionConfig& config = vision.config;
+    const auto count = [](size_t n) { return Json::of_integer(static_cast<int64_t>(n)); };
+    Json out = Json::object();
+    const bool is_transformer = config.kind == VisionKind::transformer;
+    out.set("design", Json::of(is_transformer ? "transformer" : "embedder"));
+    out.set("layers", count(config.n_layers)).set("hidden_size", count(config.width));
+    out.set("heads", count(config.n_heads)).set("feed_forward", count(config.ffn_width));
+    out.set("patch_side", count(config.patch_side)).set("pooling", count(config.pooling));
+    out.set("budget", count(options.budget)).set("frame_budget", count(options.frame_budget));
+    return out;
+}
+
+/// "name   value" for every member that says something.
+void print_members(const Json& object) {
+    for (const Json::Member& member : object.members) {
         const Json& value = member.second;
-        if (value.text != "0") std::printf("%-22s %s\n", member.first.c_str(), value.text.c_str());
+        if (value.is_object() || value.text == "0") continue;
+        std::printf("%-22s %s\n", member.first.c_str(), value.text.c_str());
+    }
+}
+
+void print_lines(const MemoryReport& report, bool resident) {
+    for (const MemoryLine& line : report.lines) {
+        if (line.resident != resident) continue;
+        std::printf("  %-34s %10s\n", line.name.c_str(), readable(line.bytes).c_str());
+    }
+}
+
+void print_limit(const ModelPlan& plan, uint64_t with_towers, uint64_t limit) {
+    const std::string shown = readable(limit);
+    if (plan.memory.resident_bytes <= limit) {
+        std::printf("fits the limit of %s%s\n", shown.c_str(),
+                    with_towers <= limit ? "" : ", but not with all of its encoders");
+    } else if (plan.memory.largest_context != 0) {
+        std::printf("exceeds the limit of %s; --context %zu would fit\n", shown.c_str(),
+                    plan.memory.largest_context);
+    } else {
+        std::printf("exceeds the limit of %s with any context\n", shown.c_str());
+    }
+}
+
+void print_memory(const ModelPlan& plan, const Towers& towers, const Options& options) {
+    std::printf("\nmemory with a context of %zu positions, %zu threads\n", plan.options.context,
+                plan.options.n_threads);
+    print_lines(plan.memory, true);
+    uint64_t resident = plan.memory.resident_bytes;
+    const auto print_total = [&] {
+        std::printf("  %-34s %10s\n", "resident at most", readable(resident).c_str());
+    };
+    print_total();
+    const auto print_tower = [&](const char* title, const MemoryReport& memory) {
+        std::printf("%s\n", title);
+        print_lines(memory, true);
+        resident += memory.resident_bytes;
+        print_total();
+    };
+    if (towers.vision) print_tower("from the first picture or video on", towers.vision->memory);
+    if (towers.audio) print_tower("from the first sound on", *towers.audio);
+    std::printf("mapped, read as needed\n");
+    print_lines(plan.memory, false);
+    if (towers.vision) print_lines(towers.vision->memory, false);
+    if (towers.audio) print_lines(*towers.audio, false);
+    if (options.memory_bytes != 0) print_limit(plan, resident, options.memory_bytes);
+}
+
+void print_readable(const Json& document, const ModelPlan& plan, const Towers& towers,
+                    const Options& options) {
+    print_members(*document.find("architecture"));
+    if (const Json* vision = document.find("vision")) {
+        std::printf("\nvision encoder\n");
+        print_members(*vision);
     }
     std::printf("\nweights in the file\n");
     for (const Json::Member& member : document.find("weights")->members) {
@@ -95,30 +199,7 @@ void print_readable(const Json& document, const ModelPlan& plan, const Options& 
     }
     std::printf("\nkernels\n");
     for (const std::string& kernel : plan.facts.kernels) std::printf("  %s\n", kernel.c_str());
-    std::printf("\nmemory with a context of %zu positions, %zu threads\n", plan.options.context,
-                plan.options.n_threads);
-    for (const MemoryLine& line : plan.memory.lines) {
-        if (line.resident) {
-            std::printf("  %-34s %10s\n", line.name.c_str(), readable(line.bytes).c_str());
-        }
-    }
-    std::printf("  %-34s %10s\n", "resident at most", readable(plan.memory.resident_bytes).c_str());
-    std::printf("mapped, read as needed\n");
-    for (const MemoryLine& line : plan.memory.lines) {
-        if (!line.resident) {
-            std::printf("  %-34s %10s\n", line.name.c_str(), readable(line.bytes).c_str());
-        }
-    }
-    if (options.memory_bytes == 0) return;
-    if (plan.memory.resident_bytes <= options.memory_bytes) {
-        std::printf("fits the limit of %s\n", readable(options.memory_bytes).c_str());
-    } else if (plan.memory.largest_context != 0) {
-        std::printf("exceeds the limit of %s; --context %zu would fit\n",
-                    readable(options.memory_bytes).c_str(), plan.memory.largest_context);
-    } else {
-        std::printf("exceeds the limit of %s with any context\n",
-                    readable(options.memory_bytes).c_str());
-    }
+    print_memory(plan, towers, options);
 }
 
 }  // namespace
@@ -127,6 +208,8 @@ Failure inspect_command(const Options& options) {
     std::string file;
     Result<ModelPlan> plan = plan_model(options.model, engine_options(options), &file);
     if (!plan) return {plan.error(), file};
+    const Result<Towers> towers = plan_towers(*plan, options, file);
+    if (!towers) return {towers.error(), file};
     Json document = Json::object();
     document.set("architecture", architecture(plan->checkpoint.config()));
     document.set("weights", weight_types(plan->checkpoint));
@@ -141,10 +224,20 @@ Failure inspect_command(const Options& options) {
     document.set("uncalibrated_sides",
                  Json::of_integer(static_cast<int64_t>(plan->facts.n_uncalibrated)));
     document.set("memory", memory_plan(plan->memory));
+    if (towers->vision) {
+        Json vision = vision_facts(*towers->vision, options);
+        vision.set("memory", memory_plan(towers->vision->memory));
+        document.set("vision", std::move(vision));
+    }
+    if (towers->audio) {
+        Json audio = Json::object();
+        audio.set("memory", memory_plan(*towers->audio));
+        document.set("audio", std::move(audio));
+    }
     if (options.json) {
         std::printf("%s\n", write_json(document).c_str());
     } else {
-        print_readable(document, *plan, options);
+        print_readable(document, *plan, *towers, options);
     }
     return {};
 }

@@ -222,7 +222,7 @@ TEST_F(Vision, plans_memory_by_the_largest_picture) {
     ASSERT_TRUE(plan.has_value());
     const auto planned = plan_vision(*plan, tree_.path("mmproj.gguf"), {.max_soft_tokens = 70});
     ASSERT_TRUE(planned.has_value()) << planned.error().message();
-    EXPECT_EQ(planned->resident_bytes, (*small)->memory().resident_bytes);
+    EXPECT_EQ(planned->memory.resident_bytes, (*small)->memory().resident_bytes);
 }
 
 }  // namespace
