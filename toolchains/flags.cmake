@@ -19,6 +19,11 @@ if(GEMLET_SANITIZE)
   target_link_options(gemlet_flags INTERFACE -fsanitize=${GEMLET_SANITIZE})
 endif()
 
+# Tests are compiled in three presets and run for seconds.
+add_library(gemlet_test_flags INTERFACE)
+target_link_libraries(gemlet_test_flags INTERFACE gemlet_flags)
+target_compile_options(gemlet_test_flags INTERFACE $<$<CONFIG:RelWithDebInfo>:-Og>)
+
 # Instruction sets: a kernel file ends in _<isa>.cpp and gets that set's flags, nothing else does.
 set(GEMLET_FLAGS_scalar "")
 set(GEMLET_FLAGS_avx2 -mavx2 -mfma -mf16c)
