@@ -12,6 +12,7 @@ build_packages=(
     libcli11-dev         # command line
     libedit-dev          # line editing in gemlet chat
     libjpeg-dev libpng-dev libwebp-dev   # pictures
+    zlib1g-dev           # how well transcripts compress
     libsndfile1-dev libmpg123-dev libsoxr-dev   # sound
 )
 video_packages=(         # large, and few need them

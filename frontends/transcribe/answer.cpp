@@ -1,6 +1,6 @@
 // The thresholds are those that transcription programs have settled on (compression ratio 2.4, mean
-// log probability -1), and for the length of a text what people can say: nobody speaks slower than
-// a letter and a half a second for long.
+// log probability -1), and for the length of a text what people do: speech has ten letters
+// or more a second, pauses apart; digits read out slowly have four.
 #include "frontends/transcribe/answer.h"
 
 #include <algorithm>
@@ -19,7 +19,7 @@ constexpr float kMostCompression = 2.4F;
 constexpr float kLeastLogprob = -1.0F;
 constexpr double kEmptySeconds = 0.4;  // of speech, which cannot be nothing
 constexpr double kShortSeconds = 3.0;  // of speech, from which on the length of the text counts
-constexpr double kLeastLettersPerSecond = 1.5;
+constexpr double kLeastLettersPerSecond = 3.0;
 
 SamplerOptions sampling_of(const AnswerLimits& limits) {
     SamplerOptions options;

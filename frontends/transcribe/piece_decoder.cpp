@@ -17,7 +17,7 @@ namespace {
 // Temperatures of the attempts before a piece is split, and after it could not be.
 constexpr std::array<float, 2> kFirstAttempts = {0.0F, 0.4F};
 constexpr std::array<float, 3> kAllAttempts = {0.0F, 0.4F, 0.8F};
-constexpr size_t kMostSplits = 2;  // halves of halves
+constexpr size_t kMostSplits = 3;  // halves of halves of halves
 
 struct Candidate {
     PieceText text;
@@ -175,10 +175,12 @@ bool PieceDecoder::Parts::split(Slot& slot) {
 
 /// Begins another attempt at the same part, if one is left and promises something.
 bool PieceDecoder::Parts::try_again(Slot& slot, AnswerFault fault, const DecodeRequest& request) {
-    const bool worth_splitting =
-        fault > AnswerFault::unsure && slot.todo.front().depth < kMostSplits;
-    const size_t most = worth_splitting ? kFirstAttempts.size() : kAllAttempts.size();
-    if (fault == AnswerFault::none || slot.attempt + 1 >= most) return false;
+    const bool can_split = slot.todo.front().depth < kMostSplits;
+    // What stops early will stop early again: only less sound helps.
+    if (fault == AnswerFault::none || (fault == AnswerFault::brief && can_split)) return false;
+    const bool splits_soon = fault > AnswerFault::brief && can_split;
+    const size_t most = splits_soon ? kFirstAttempts.size() : kAllAttempts.size();
+    if (slot.attempt + 1 >= most) return false;
     ++slot.attempt;
     ++counts.retries;
     start_attempt(slot, request);

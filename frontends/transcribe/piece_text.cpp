@@ -12,17 +12,34 @@
 namespace gemlet {
 namespace {
 
-/// The sample at which `share` (0 to 1) of the voiced time is over. At a pause: the pause's end if
-/// `after`, its beginning otherwise.
-size_t voiced_position(const PieceText& piece, double share, bool after) {
+constexpr size_t kSnapPause = kSpeechRateHz / 4;      // a pause that can end a sentence
+constexpr size_t kSnapReach = kSpeechRateHz * 3 / 4;  // of voiced time, around the estimate
+
+/// What lies between two sentences: from the end of one to the beginning of the next. `share`
+/// (0 to 1) of the voiced time is over then, or nearly: sentences end at pauses.
+SampleRange boundary_at(const PieceText& piece, double share) {
     size_t total = 0;
     for (const SampleRange& run : piece.voiced) total += run.size();
-    auto left = static_cast<size_t>(std::lround(share * static_cast<double>(total)));
-    for (const SampleRange& run : piece.voiced) {
-        if (left < run.size() || (left == run.size() && !after)) return run.begin + left;
-        left -= run.size();
+    const auto wanted = static_cast<size_t>(std::lround(share * static_cast<double>(total)));
+    SampleRange best = {piece.speech.end, piece.speech.end};
+    size_t nearest = kSnapReach + 1;
+    size_t done = 0;
+    for (size_t i = 0; i < piece.voiced.size(); ++i) {
+        const SampleRange& run = piece.voiced[i];
+        if (nearest > kSnapReach && wanted >= done && wanted < done + run.size()) {
+            const size_t at = run.begin + (wanted - done);
+            best = {at, at};
+        }
+        done += run.size();
+        if (i + 1 == piece.voiced.size()) break;
+        const SampleRange pause = {run.end, piece.voiced[i + 1].begin};
+        const size_t distance = done > wanted ? done - wanted : wanted - done;
+        if (pause.size() >= kSnapPause && distance < nearest) {
+            nearest = distance;
+            best = pause;
+        }
     }
-    return piece.speech.end;
+    return best;
 }
 
 double seconds_of(size_t sample) { return static_cast<double>(sample) / kSpeechRateHz; }
@@ -83,18 +100,23 @@ void Joiner::add_segments(const PieceText& piece) {
     for (const std::string_view sentence : sentences) total += spoken_length(sentence);
     size_t done = 0;
     size_t n_tokens_done = 0;
+    size_t next_begin = piece.speech.begin;
     for (size_t i = 0; i < sentences.size(); ++i) {
         const auto share = [&] {
             return total == 0 ? 1.0 : static_cast<double>(done) / static_cast<double>(total);
         };
         TranscriptSegment segment;
-        const bool first = i == 0;
         const bool last = i + 1 == sentences.size();
-        segment.start =
-            seconds_of(first ? piece.speech.begin : voiced_position(piece, share(), true));
         done += spoken_length(sentences[i]);
-        segment.end = seconds_of(last ? piece.speech.end : voiced_position(piece, share(), false));
-        segment.end = std::max(segment.end, segment.start);
+        const size_t begin = next_begin;
+        size_t end = piece.speech.end;
+        if (!last) {
+            const SampleRange boundary = boundary_at(piece, share());
+            end = std::max(begin, boundary.begin);
+            next_begin = std::max(begin, boundary.end);
+        }
+        segment.start = seconds_of(begin);
+        segment.end = seconds_of(std::max(begin, end));
         segment.estimated = sentences.size() > 1;
         segment.seek = seconds_of(piece.range.begin);
         segment.text = trimmed(sentences[i]);

@@ -210,7 +210,7 @@ std::vector<std::string_view> split_sentences(std::string_view text) {
 size_t spoken_length(std::string_view text) {
     size_t length = 0;
     for (size_t at = 0; at < text.size(); ++at) {
-        if ((static_cast<uint8_t>(text[at]) & 0xC0U) == 0x80U) continue;
+        if ((static_cast<uint8_t>(text[at]) & 0xC0U) == 0x80U || is_blank(text[at])) continue;
         length += without_blanks(code_point(text, at)) ? 3 : 1;
     }
     return length;

@@ -27,8 +27,8 @@ void append_text(std::string& text, std::string_view more);
 /// A full stop after an abbreviation, an initial or inside a number ends none.
 std::vector<std::string_view> split_sentences(std::string_view text);
 
-/// The length of a text for sharing out time: characters (not bytes), each of a script without an
-/// alphabet counts as three.
+/// The length of a text for sharing out time: characters (not bytes, no blanks), each of a script
+/// without an alphabet counts as three.
 size_t spoken_length(std::string_view text);
 
 }  // namespace gemlet
