@@ -9,8 +9,11 @@ using gemlet::Answer;
 using gemlet::AnswerEnd;
 using gemlet::ChatPrompt;
 using gemlet::DuplicateKeys;
+using gemlet::EncodedMedia;
 using gemlet::GenerateRequest;
 using gemlet::Json;
+using gemlet::MediaSource;
+using gemlet::PromptMedium;
 using gemlet::Result;
 using gemlet::Status;
 using gemlet::StatusCode;
@@ -27,6 +30,7 @@ struct ChatRequest {
     Json messages;
     Json tools;
     chat::RenderOptions rendering;
+    std::vector<MediaSource> media;
 };
 
 Result<ChatRequest> read_request(std::string_view text) {
@@ -110,19 +114,68 @@ gemlet_answer to_c(const Answer& answer) {
     return told;
 }
 
+/// The media of a request. Elements are as far apart as the first one says.
+Result<std::vector<MediaSource>> read_media(const gemlet_chat_options& options) {
+    std::vector<MediaSource> sources;
+    if (options.n_media == 0) return sources;
+    if (options.media == nullptr)
+        return Status(StatusCode::bad_argument, "there are none", "media");
+    const size_t stride = options.media->size;
+    const auto* at = reinterpret_cast<const char*>(options.media);
+    for (size_t i = 0; i < options.n_media; ++i, at += stride) {
+        const auto bad = [&](const char* text) {
+            return Status(StatusCode::bad_argument, text, "media", static_cast<int64_t>(i));
+        };
+        const auto* element = reinterpret_cast<const gemlet_media*>(at);
+        gemlet_media given = {};
+        if (stride < sizeof(size_t) || stride % alignof(gemlet_media) != 0 ||
+            element->size != stride) {
+            return bad("sizes of the elements differ or are not set");
+        }
+        GEMLET_TRY(read_sized(element, given));
+        // C lets anything be written to an enumeration; C++ must not even load it as one.
+        int kind = 0;
+        static_assert(sizeof(kind) == sizeof(given.kind));
+        std::memcpy(&kind, &given.kind, sizeof(kind));
+        MediaSource source;
+        if (kind == GEMLET_MEDIA_AUDIO) source.kind = chat::MediaKind::audio;
+        if (kind == GEMLET_MEDIA_VIDEO) source.kind = chat::MediaKind::video;
+        if (kind < GEMLET_MEDIA_IMAGE || kind > GEMLET_MEDIA_VIDEO) return bad("no such kind");
+        if (given.bytes != nullptr) {
+            source.bytes = {static_cast<const uint8_t*>(given.bytes), given.n_bytes};
+        } else if (given.path != nullptr && given.path_bytes > 0) {
+            source.path.assign(given.path, given.path_bytes);
+        } else {
+            return bad("neither bytes nor a path");
+        }
+        sources.push_back(std::move(source));
+    }
+    return sources;
+}
+
+Result<EncodedMedia> encode(gemlet_session& self, const std::vector<MediaSource>& sources) {
+    if (sources.empty()) return EncodedMedia();
+    const std::lock_guard<std::mutex> lock(self.media->one_at_a_time);
+    return encode_media(self.media->encoder, sources, self.fault_file);
+}
+
 Status answer_request(gemlet_session& self, ChatRequest& request,
                       const gemlet_chat_options& options, gemlet_answer* answer) {
     if (answer != nullptr) GEMLET_TRY(write_sized(gemlet_answer{}, answer));
     request.rendering.add_generation_prompt = true;
     if (options.enable_thinking != 0) request.rendering.enable_thinking = true;
-    const Result<ChatPrompt> prompt =
-        make_chat_prompt(*self.chat, request.messages, request.tools, request.rendering);
+    const Result<EncodedMedia> media = encode(self, request.media);
+    GEMLET_TRY(media);
+    const Result<ChatPrompt> prompt = make_chat_prompt(*self.chat, request.messages, request.tools,
+                                                       request.rendering, media->media);
     GEMLET_TRY(prompt);
+    const std::vector<PromptMedium> placed = media->place(prompt->runs);
     if (!self.generator) self.generator.emplace(*self.session, self.chat->tokenizer);
 
     DeltaGiver giver(self, options);
     GenerateRequest task;
     task.prompt = prompt->ids;
+    task.media = placed;
     task.sampling = self.sampling;
     task.start = prompt->start;
     task.max_tokens = options.max_tokens;
@@ -148,15 +201,26 @@ gemlet_status converse(gemlet_session* session, const gemlet_chat_options* optio
         self.answer.clear();
         gemlet_chat_options given = {};
         GEMLET_TRY(read_sized(options, given));
-        Result<ChatRequest> request = read();
+        Result<std::vector<MediaSource>> media = read_media(given);
+        GEMLET_TRY(media);
+        Result<ChatRequest> request = read(*media);
         GEMLET_TRY(request);
+        request->media = std::move(*media);
         return answer_request(self, *request, given, answer);
     });
 }
 
-Result<ChatRequest> request_of_user(std::string_view text) {
+Result<ChatRequest> request_of_user(std::string_view text, std::span<const MediaSource> media) {
     Json message = Json::object();
     message.set("role", Json::of("user")).set("content", Json::of(text));
+    if (!media.empty()) {
+        Json parts = Json::array();
+        for (const MediaSource& source : media) parts.items.push_back(media_part(source));
+        Json last = Json::object();
+        last.set("type", Json::of("text")).set("text", Json::of(text));
+        parts.items.push_back(std::move(last));
+        message.set("content", std::move(parts));
+    }
     ChatRequest request;
     request.messages = Json::array();
     request.messages.items.push_back(std::move(message));
@@ -167,7 +231,7 @@ Result<ChatRequest> request_of_user(std::string_view text) {
 
 gemlet_status gemlet_session_chat(gemlet_session* session, const char* json, size_t json_bytes,
                                   const gemlet_chat_options* options, gemlet_answer* answer) {
-    return converse(session, options, answer, [&]() -> Result<ChatRequest> {
+    return converse(session, options, answer, [&](const auto& /*media*/) -> Result<ChatRequest> {
         if (json == nullptr) return Status(StatusCode::bad_argument, "there is none", "request");
         return read_request({json, json_bytes});
     });
@@ -175,14 +239,14 @@ gemlet_status gemlet_session_chat(gemlet_session* session, const char* json, siz
 
 gemlet_status gemlet_session_ask(gemlet_session* session, const char* text, size_t text_bytes,
                                  const gemlet_chat_options* options, gemlet_answer* answer) {
-    return converse(session, options, answer, [&]() -> Result<ChatRequest> {
+    return converse(session, options, answer, [&](const auto& media) -> Result<ChatRequest> {
         if (text == nullptr && text_bytes > 0) {
             return Status(StatusCode::bad_argument, "there is none", "text");
         }
         if (gemlet::replace_broken_utf8({text, text_bytes}) != std::string_view(text, text_bytes)) {
             return Status(StatusCode::bad_argument, "is not UTF-8", "text");
         }
-        return request_of_user({text, text_bytes});
+        return request_of_user({text, text_bytes}, media);
     });
 }
 

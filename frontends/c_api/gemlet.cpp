@@ -2,6 +2,8 @@
 // and never again, so these functions need no lock; they say what went wrong by their status alone.
 #include "frontends/c_api/gemlet.h"
 
+#include <algorithm>
+#include <array>
 #include <new>
 
 #include "frontends/c_api/handles.h"
@@ -43,9 +45,7 @@ Status read_kv_type(const gemlet_model_options& given, KvType& type) {
     }
 }
 
-Status read_options(const gemlet_model_options* from, EngineOptions& options) {
-    gemlet_model_options given = {};
-    GEMLET_TRY(read_sized(from, given));
+Status read_options(const gemlet_model_options& given, EngineOptions& options) {
     GEMLET_TRY(read_kv_type(given, options.kv_type));
     options.n_threads = given.n_threads;
     options.context = given.context;
@@ -59,14 +59,37 @@ Status read_options(const gemlet_model_options* from, EngineOptions& options) {
     return {};
 }
 
-Status open(std::string_view path, const gemlet_model_options* given, gemlet_model& model,
+Status read_picture_options(const gemlet_model_options& given, gemlet::PictureOptions& options) {
+    if (given.mmproj != nullptr) options.mmproj = std::string(given.mmproj, given.mmproj_bytes);
+    const auto read = [](size_t from, const char* name, size_t& budget) -> Status {
+        if (from == 0) return {};
+        constexpr std::array<size_t, 5> kBudgets = {70, 140, 280, 560, 1120};
+        if (std::find(kBudgets.begin(), kBudgets.end(), from) == kBudgets.end()) {
+            return {StatusCode::bad_argument, "must be 70, 140, 280, 560 or 1120", name};
+        }
+        budget = from;
+        return {};
+    };
+    GEMLET_TRY(read(given.picture_budget, "picture_budget", options.budget));
+    return read(given.frame_budget, "frame_budget", options.frame_budget);
+}
+
+Status open(std::string_view path, const gemlet_model_options* from, gemlet_model& model,
             std::string& fault_file) {
+    gemlet_model_options given = {};
+    GEMLET_TRY(read_sized(from, given));
     EngineOptions options;
     GEMLET_TRY(read_options(given, options));
+    gemlet::PictureOptions pictures;
+    GEMLET_TRY(read_picture_options(given, pictures));
     if (path.empty()) return {StatusCode::bad_argument, "the path is empty"};
     Result<ChatModel> opened = gemlet::open_chat_model(std::string(path), options, fault_file);
     GEMLET_TRY(opened);
     model.chat = std::make_shared<ChatModel>(std::move(*opened));
+    gemlet::SoundOptions sounds;
+    sounds.mmproj = pictures.mmproj;
+    model.media = std::make_shared<gemlet::c_api::SharedEncoder>(model.chat, std::move(pictures),
+                                                                 std::move(sounds));
     return {};
 }
 

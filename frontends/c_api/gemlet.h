@@ -67,6 +67,10 @@ typedef struct gemlet_model_options {
     const char*
         isa;  // use no instruction set beyond this one ("scalar", "avx2", ..); null: the best
     size_t isa_bytes;
+    const char* mmproj;  // GGUF file with the encoders of a GGUF model; null: the one beside it
+    size_t mmproj_bytes;
+    size_t picture_budget;  // soft tokens of a picture: 70, 140, 280, 560, 1120; 0: 280
+    size_t frame_budget;    // the same for a frame of a video; 0: 70
 } gemlet_model_options;
 
 typedef struct gemlet_facts {
@@ -182,13 +186,32 @@ typedef int (*gemlet_delta_function)(void* user, gemlet_delta_kind kind, const c
 /// same duties as gemlet_delta_function.
 typedef void (*gemlet_progress_function)(void* user, size_t n_done, size_t n_total);
 
+typedef enum gemlet_media_kind {
+    GEMLET_MEDIA_IMAGE = 1,  // JPEG, PNG, WebP
+    GEMLET_MEDIA_AUDIO = 2,  // WAV, FLAC, .. of at most 30 seconds
+    GEMLET_MEDIA_VIDEO = 3   // a file's path only; needs a library built with FFmpeg
+} gemlet_media_kind;
+
+/// A picture, sound or video: a file in memory, or where `bytes` is null the path of one. Borrowed
+/// for the call.
+typedef struct gemlet_media {
+    size_t size;
+    gemlet_media_kind kind;
+    const void* bytes;
+    size_t n_bytes;
+    const char* path;
+    size_t path_bytes;
+} gemlet_media;
+
 typedef struct gemlet_chat_options {
     size_t size;
     size_t max_tokens;    // 0: until the context is full
     int enable_thinking;  // not 0: as the request's flag of this name
     gemlet_delta_function on_delta;
     gemlet_progress_function on_progress;
-    void* user;  // handed to both
+    void* user;                 // handed to both
+    const gemlet_media* media;  // [n_media], all of the same size
+    size_t n_media;
 } gemlet_chat_options;
 
 typedef enum gemlet_finish {
@@ -212,15 +235,21 @@ typedef struct gemlet_answer {
 /// such an array as `messages` and optionally `tools` (an array of that API) and `flags`
 /// (`enable_thinking`, `preserve_thinking`, `continue_final_message`). Each request holds the whole
 /// conversation; what it has in common with the tokens of the session is not computed again.
+/// A message's `content` may be a list of parts; the k-th part {"type": "image"} stands for the
+/// k-th picture in `options->media`, and so for "audio" and "video". All media of the conversation
+/// are given each time; what is known by its content is not encoded again. Their encoder takes its
+/// memory with the first of them, once for all sessions of a model.
 /// `options` and `answer` may be null. An answer cut short is no fault.
-/// Errors: `GEMLET_BAD_ARGUMENT` for what is no such request, `GEMLET_UNSUPPORTED` for pictures and
-/// sounds, `GEMLET_CONTEXT_FULL` where the prompt leaves no room.
+/// Errors: `GEMLET_BAD_ARGUMENT` for what is no such request and for media that are not as many as
+/// parts (`GEMLET_UNSUPPORTED` where there are none), `GEMLET_CONTEXT_FULL` where the prompt leaves
+/// no room; those of reading media, and `GEMLET_NOT_FOUND` for kinds that the model has no encoder
+/// for.
 GEMLET_API gemlet_status gemlet_session_chat(gemlet_session* session, const char* json,
                                              size_t json_bytes, const gemlet_chat_options* options,
                                              gemlet_answer* answer);
 
-/// The same for a single message of a user, given as its text. Errors: as there, and
-/// `GEMLET_BAD_ARGUMENT` for text that is not UTF-8.
+/// The same for a single message of a user, given as its text; media stand before it. Errors: as
+/// there, and `GEMLET_BAD_ARGUMENT` for text that is not UTF-8.
 GEMLET_API gemlet_status gemlet_session_ask(gemlet_session* session, const char* text,
                                             size_t text_bytes, const gemlet_chat_options* options,
                                             gemlet_answer* answer);

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,7 @@
 #include "core/guard.h"
 #include "core/status.h"
 #include "frontends/c_api/gemlet.h"
+#include "frontends/media/message_media.h"
 #include "frontends/text/chat_model.h"
 #include "frontends/text/generate.h"
 
@@ -72,15 +74,27 @@ Status write_sized(T from, T* to) {
     return {};
 }
 
+/// The encoders of a model, for all of its sessions in turn.
+struct SharedEncoder {
+    SharedEncoder(std::shared_ptr<ChatModel> model, PictureOptions pictures, SoundOptions sounds)
+        : chat(std::move(model)), encoder(*chat->engine, std::move(pictures), std::move(sounds)) {}
+
+    std::shared_ptr<ChatModel> chat;  // outlives the encoder
+    std::mutex one_at_a_time;
+    MediaEncoder encoder;
+};
+
 }  // namespace gemlet::c_api
 
 struct gemlet_model {
     std::shared_ptr<gemlet::ChatModel> chat;  // null: opening failed
+    std::shared_ptr<gemlet::c_api::SharedEncoder> media;
     gemlet::c_api::ErrorText error;
 };
 
 struct gemlet_session {
     std::shared_ptr<gemlet::ChatModel> chat;
+    std::shared_ptr<gemlet::c_api::SharedEncoder> media;
     std::unique_ptr<gemlet::Session> session;  // null: creation failed
     // Knows the session's tokens as long as nobody else appends; empty when somebody has.
     std::optional<gemlet::Generator> generator;
@@ -88,6 +102,7 @@ struct gemlet_session {
     std::optional<gemlet::Sampler> sampler;  // of single steps, once they are used
     std::vector<gemlet::PromptRow> rows;     // of the running append
     std::string answer;                      // the last one, as JSON
+    std::string fault_file;                  // of the running call
     std::atomic<bool> cancel{false};
     gemlet::c_api::ErrorText error;
 };
@@ -98,9 +113,10 @@ namespace gemlet::c_api {
 template <class Body>
 gemlet_status in_session(gemlet_session* session, Body&& body) noexcept {
     if (session == nullptr || session->session == nullptr) return GEMLET_BAD_ARGUMENT;
+    session->fault_file.clear();
     const Status status = guard([&]() -> Status { return body(*session); });
     session->error.clear();
-    if (!status.ok()) session->error.set(status);
+    if (!status.ok()) session->error.set(status, session->fault_file);
     return status_of_code(status.code());
 }
 

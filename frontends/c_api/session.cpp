@@ -77,6 +77,7 @@ gemlet_status gemlet_session_create(gemlet_model* model, gemlet_session** sessio
         Result<std::unique_ptr<Session>> made = Session::create(*model->chat->engine);
         GEMLET_TRY(made);
         self.chat = model->chat;
+        self.media = model->media;
         self.sampling = self.chat->sampling;
         self.generator.emplace(**made, self.chat->tokenizer);
         self.session = std::move(*made);

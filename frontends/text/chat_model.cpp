@@ -63,7 +63,8 @@ Result<ChatPrompt> make_chat_prompt(const ChatModel& model, const Json& messages
                             tools.is_null() ? tools : chat::repair_tools(tools), options);
     GEMLET_TRY(prompt);
     if (media.empty() && has_media(*prompt)) {
-        return Status(StatusCode::unsupported, "pictures, sounds and videos cannot be given here");
+        return Status(StatusCode::unsupported,
+                      "messages have parts for pictures, sounds or videos, but none are given");
     }
     ChatPrompt made;
     made.start = parse_start_of(*prompt);

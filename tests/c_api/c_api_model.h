@@ -19,6 +19,7 @@ class CApi : public testing::Test {
         options.size = sizeof(options);
         options.n_threads = 2;
         options.context = kContext;
+        options.picture_budget = 70;
         ASSERT_EQ(gemlet_model_open(kNano.data(), kNano.size(), &options, &model_), GEMLET_OK)
             << gemlet_model_error(model_);
         ASSERT_EQ(gemlet_session_create(model_, &session_), GEMLET_OK)

@@ -1,12 +1,17 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <fstream>
 #include <string_view>
 #include <thread>
 #include <vector>
 
 #include "tests/c_api/c_api_model.h"
 #include "tests/text/count_allocations.h"
+
+// From header_c11.c.
+extern "C" gemlet_status ask_about_picture(gemlet_session* session, const void* bytes,
+                                           size_t n_bytes, const char* text, size_t text_bytes);
 
 namespace gemlet::test {
 namespace {
@@ -283,6 +288,115 @@ TEST_F(CApi, a_full_context_is_a_status) {
     EXPECT_EQ(gemlet_session_append(session_, nullptr, 0), GEMLET_OK);
     EXPECT_EQ(gemlet_session_append(session_, nullptr, 1), GEMLET_BAD_ARGUMENT);
     EXPECT_EQ(gemlet_session_truncate(session_, kContext + 1), GEMLET_BAD_ARGUMENT);
+}
+
+constexpr string_view kRead = "What is written here?";
+constexpr string_view kShapes = "What shapes are in the picture?";
+
+std::string file_bytes(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+const std::string& picture_path(size_t i) {
+    static const std::string paths[] = {GEMLET_TEST_DATA "/media/001.png",
+                                        GEMLET_TEST_DATA "/media/015.png"};
+    return paths[i];
+}
+
+gemlet_media picture_file(size_t i) {
+    gemlet_media media = {};
+    media.size = sizeof(media);
+    media.kind = GEMLET_MEDIA_IMAGE;
+    media.path = picture_path(i).data();
+    media.path_bytes = picture_path(i).size();
+    return media;
+}
+
+std::string content_of(gemlet_session* session) {
+    const char* json = nullptr;
+    size_t n = 0;
+    if (gemlet_session_answer(session, &json, &n) != GEMLET_OK) return {};
+    const std::string text(json, n);
+    const std::string key = R"("content":")";
+    const size_t from = text.find(key) + key.size();
+    return text.substr(from, text.find('"', from) - from);
+}
+
+TEST_F(CApi, sees_pictures_from_memory_and_files) {
+    const std::string bytes = file_bytes(picture_path(0));
+    ASSERT_EQ(ask_about_picture(session_, bytes.data(), bytes.size(), kRead.data(), kRead.size()),
+              GEMLET_OK)
+        << gemlet_session_error(session_);
+    EXPECT_EQ(content_of(session_), "ONE");
+    // The same content from a file, in a request with parts: nothing is computed again.
+    const gemlet_media both[] = {picture_file(0), picture_file(1)};
+    gemlet_chat_options options = {};
+    options.size = sizeof(options);
+    options.media = both;
+    options.n_media = 1;
+    gemlet_answer answer = empty_answer();
+    const std::string first =
+        R"({"role":"user","content":[{"type":"image"},{"type":"text","text":")" +
+        std::string(kRead) + R"("}]})";
+    ASSERT_EQ(chat(session_, "[" + first + "]", &options, &answer), GEMLET_OK)
+        << gemlet_session_error(session_);
+    EXPECT_EQ(answer.n_reused, answer.n_prompt - 1);
+    EXPECT_EQ(content_of(session_), "ONE");
+    options.n_media = 2;
+    const std::string second = R"(,{"role":"assistant","content":"ONE"},{"role":"user","content":[)"
+                               R"({"type":"image"},{"type":"text","text":")" +
+                               std::string(kShapes) + R"("}]})";
+    ASSERT_EQ(chat(session_, "[" + first + second + "]", &options, &answer), GEMLET_OK)
+        << gemlet_session_error(session_);
+    EXPECT_GT(answer.n_reused, 70U);
+    EXPECT_EQ(content_of(session_), "a red circle");
+}
+
+TEST_F(CApi, refuses_media_that_are_none) {
+    const auto refuses = [&](const gemlet_media& media, gemlet_status status, string_view part) {
+        gemlet_chat_options options = {};
+        options.size = sizeof(options);
+        options.media = &media;
+        options.n_media = 1;
+        EXPECT_EQ(ask(session_, kRead, &options), status) << gemlet_session_error(session_);
+        EXPECT_NE(string_view(gemlet_session_error(session_)).find(part), string_view::npos)
+            << gemlet_session_error(session_);
+    };
+    gemlet_media media = picture_file(0);
+    media.size = 0;
+    refuses(media, GEMLET_BAD_ARGUMENT, "size");
+    media = picture_file(0);
+    media.path_bytes = 0;
+    refuses(media, GEMLET_BAD_ARGUMENT, "neither bytes nor a path");
+    media = picture_file(0);
+    media.kind = static_cast<gemlet_media_kind>(0);
+    refuses(media, GEMLET_BAD_ARGUMENT, "kind");
+    const std::string bytes = file_bytes(picture_path(0));
+    media = picture_file(0);
+    media.path = nullptr;
+    media.bytes = bytes.data();
+    media.n_bytes = bytes.size() / 2;
+    refuses(media, GEMLET_CORRUPT, "");
+    media.n_bytes = 0;
+    refuses(media, GEMLET_CORRUPT, "no bytes");
+    media.n_bytes = bytes.size();
+    media.kind = GEMLET_MEDIA_VIDEO;
+    refuses(media, GEMLET_UNSUPPORTED, "files only");
+    const std::string text = kNano + "/config.json";
+    media = picture_file(0);
+    media.path = text.data();
+    media.path_bytes = text.size();
+    refuses(media, GEMLET_UNSUPPORTED, "config.json: not a picture");
+    gemlet_chat_options options = {};
+    options.size = sizeof(options);
+    media = picture_file(0);
+    options.media = &media;
+    options.n_media = 1;
+    EXPECT_EQ(chat(session_, R"([{"role":"user","content":"x"}])", &options), GEMLET_BAD_ARGUMENT);
+    options.media = nullptr;
+    EXPECT_EQ(ask(session_, kRead, &options), GEMLET_BAD_ARGUMENT);
+    EXPECT_EQ(ask(session_, kPrompt), GEMLET_OK);  // the session is as good as before
 }
 
 }  // namespace
