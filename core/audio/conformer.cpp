@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "core/audio/encode.h"
-#include "kernels/vector/canonical.h"
+#include "core/audio/lanes.h"
 
 namespace gemlet {
 namespace {
@@ -16,13 +16,7 @@ constexpr float kHalfStep = 0.5F;
 /// q . (k + r) in the canonical order of sums, without fused steps.
 float biased_dot(const float* q, const float* k, const float* r, size_t n) {
     float lanes[kLanes] = {};
-    size_t i = 0;
-    for (; i + kLanes <= n; i += kLanes) {
-        for (size_t lane = 0; lane < kLanes; ++lane) {
-            lanes[lane] += q[i + lane] * (k[i + lane] + r[i + lane]);
-        }
-    }
-    for (size_t lane = 0; i < n; ++i, ++lane) lanes[lane] += q[i] * (k[i] + r[i]);
+    for_lanes(n, [&](size_t i, size_t lane) { lanes[lane] += q[i] * (k[i] + r[i]); });
     return canonical_tree(lanes);
 }
 

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "core/audio/encode.h"
+#include "core/audio/lanes.h"
 
 namespace gemlet {
 namespace {
@@ -14,22 +15,20 @@ namespace {
 constexpr size_t kKernelSide = 3;
 constexpr size_t kKernel = kKernelSide * kKernelSide;
 
-/// LayerNorm without bias, then ReLU; sums in double.
+/// LayerNorm without bias, then ReLU. Sums in the canonical order, without fused steps.
 void norm_relu(const float* x, const float* weight, float* out, size_t n) {
-    double sum = 0;
-    for (size_t i = 0; i < n; ++i) sum += static_cast<double>(x[i]);
-    const double mean = sum / static_cast<double>(n);
-    double squares = 0;
+    float sums[kLanes] = {};
+    for_lanes(n, [&](size_t i, size_t lane) { sums[lane] += x[i]; });
+    const float mean = canonical_tree(sums) / static_cast<float>(n);
+    float squares[kLanes] = {};
+    for_lanes(n, [&](size_t i, size_t lane) {
+        const float distance = x[i] - mean;
+        squares[lane] += distance * distance;
+    });
+    const float variance = canonical_tree(squares) / static_cast<float>(n);
+    const float factor = 1.0F / std::sqrt(variance + kAudioEps);
     for (size_t i = 0; i < n; ++i) {
-        const double distance = static_cast<double>(x[i]) - mean;
-        squares += distance * distance;
-    }
-    const double deviation =
-        std::sqrt(squares / static_cast<double>(n) + static_cast<double>(kAudioEps));
-    const auto centre = static_cast<float>(mean);
-    const auto factor = static_cast<float>(1.0 / deviation);
-    for (size_t i = 0; i < n; ++i) {
-        out[i] = std::max((x[i] - centre) * factor * weight[i], 0.0F);
+        out[i] = std::max((x[i] - mean) * factor * weight[i], 0.0F);
     }
 }
 
