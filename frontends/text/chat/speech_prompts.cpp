@@ -47,7 +47,9 @@ std::string translation_prompt(std::string_view source_language, std::string_vie
 }
 
 TranslationAnswer split_translation(std::string_view answer, std::string_view target_language) {
-    const std::string mark = "\n" + std::string(target_language) + ": ";
+    std::string mark = "\n";
+    mark += target_language;
+    mark += ": ";
     const size_t at = answer.rfind(mark);
     if (at == std::string_view::npos) return {{}, answer};
     return {answer.substr(0, at), answer.substr(at + mark.size())};
