@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
 #include <functional>
 
 #include "tests/core/count_every_allocation.h"
@@ -71,6 +72,49 @@ TEST_F(Vision, reads_bounds_packed_in_one_vector) {
     EXPECT_TRUE(same_bits(soft_of(packed, picture), separate));
     packed.tensors["v.clamp_data"] = {{3}, {0, 1, 2}};
     expect_fault(packed, StatusCode::corrupt, "v.clamp_data");
+}
+
+TEST_F(Vision, reads_files_of_blocks) {
+    const PatchGrid picture = made_up_picture(16, 3, 2, 3);
+    const TinyMmproj file = tiny_transformer(text_width_);
+    const VisionOptions in_float{.precision = TowerPrecision::in_float};
+    for (const WeightType type : {WeightType::q8_0, WeightType::q4_0}) {
+        SCOPED_TRACE(weight_type_info(type).name);
+        const QuantisedMmproj written = quantised(file, type);
+        const std::vector<float> exact = soft_of(written.floats, picture, in_float);
+        EXPECT_FALSE(same_bits(soft_of(file, picture, in_float), exact));
+        EXPECT_LT(relative_rms(soft_of(written.blocks, picture, in_float), exact), 1e-5);
+        // Inputs in blocks of 32 bytes too: a step is 1/254 of the largest of each block.
+        EXPECT_LT(relative_rms(soft_of(written.blocks, picture), exact), 2e-2);
+        EXPECT_LT(relative_rms(
+                      soft_of(written.blocks, picture, {.precision = TowerPrecision::int8}), exact),
+                  4e-2);
+    }
+}
+
+TEST_F(Vision, reads_encoders_inside_the_model_file) {
+    const PatchGrid picture = made_up_picture(16, 3, 2, 3);
+    const std::string text = GEMLET_TEST_DATA "/golden/e2b-tiny/q4_0.gguf";
+    RunOptions run;
+    run.isa = has_isa(Isa::avx2) ? Isa::avx2 : Isa::scalar;
+    run.context = 64;
+    const auto plain = open_engine(text, run);
+    ASSERT_NE(plain, nullptr);
+    const TinyMmproj file = tiny_transformer(plain->config().d_model);
+    tree_.write("mmproj.gguf", file.bytes());
+    const auto beside = open_encoder(*plain, tree_.path("mmproj.gguf"));
+    ASSERT_NE(beside, nullptr);
+    const auto none = VisionEncoder::open(*plain, "", {});
+    EXPECT_EQ(none.error().code(), StatusCode::not_found);
+
+    std::ifstream model(text, std::ios::binary);
+    const std::string bytes{std::istreambuf_iterator<char>(model), {}};
+    tree_.write("whole.gguf", in_model_dialect(file).bytes_beside(bytes));
+    const auto whole = open_engine(tree_.path("whole.gguf"), run);
+    ASSERT_NE(whole, nullptr);
+    const auto inside = open_encoder(*whole, "");
+    ASSERT_NE(inside, nullptr);
+    EXPECT_TRUE(same_bits(encode(*inside, picture).soft, encode(*beside, picture).soft));
 }
 
 TEST_F(Vision, obeys_mean_deviation_and_layer_scale) {
