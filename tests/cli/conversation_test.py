@@ -12,6 +12,7 @@ import tempfile
 import termios
 import threading
 import unittest
+import wave
 
 from program import DATA, NANO, PROGRAM, SOURCE, call, main, read_jsonl
 
@@ -278,6 +279,60 @@ class Media(unittest.TestCase):
         none = run("--video", SOURCE / "tests/data/image/grids.txt", "-p", "x")
         self.assertEqual(none.returncode, 1)
         self.assertIn("grids.txt: not a video", none.stderr)
+
+    SPEECH = SOURCE / "tests/data/audio/speech.flac"
+    TRANSCRIBE = "\n".join((
+        "Transcribe the following speech segment in English into English text.", "",
+        "Follow these specific instructions for formatting the answer:",
+        "* Only output the transcription, with no newlines.",
+        "* When transcribing numbers, write the digits, i.e. write 1.7 and not one point seven, "
+        "and write 3 instead of three."))
+    SAID = "Maria has 7 blue cars.\n"
+
+    def test_a_sound_is_heard_in_run_and_chat(self):
+        done = run("--audio", self.SPEECH, "-p", self.TRANSCRIBE)
+        self.assertEqual(done.stdout, self.SAID)
+        typed = self.TRANSCRIBE.replace("\n", "\\\n")  # a backslash continues the line
+        self.assertEqual(chat(f"/audio {self.SPEECH}\n{typed}\n").stdout, self.SAID)
+        int8 = run("--audio", self.SPEECH, "-p", self.TRANSCRIBE, "--audio-precision", "int8")
+        self.assertEqual(int8.stdout, self.SAID)
+
+    def test_media_stand_in_the_order_given(self):
+        media = ("--audio", self.SPEECH), ("--image", self.WORD)
+        counts = [json.loads(run(*files, "-p", "x", "--json", *self.SMALL).stdout)
+                  ["usage"]["prompt_tokens"] for files in ((), media[0], media[0] + media[1],
+                                                           media[1] + media[0])]
+        self.assertEqual(counts[1] - counts[0], 48 + 2)
+        self.assertEqual(counts[2] - counts[1], 63 + 2)
+        self.assertEqual(counts[3], counts[2])
+
+    def test_sounds_that_do_not_fit_are_clear_errors(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for n_samples, text in ((160, "too short"), (480001, "gemlet transcribe")):
+                path = os.path.join(folder, f"{n_samples}.wav")
+                with wave.open(path, "wb") as sound:
+                    sound.setparams((1, 2, 16000, 0, "NONE", ""))
+                    sound.writeframes(b"\1\0" * n_samples)
+                done = run("--audio", path, "-p", "x")
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(path, done.stderr)
+                self.assertIn(text, done.stderr)
+        none = run("--audio", self.WORD, "-p", "x")
+        self.assertEqual((none.returncode, none.stderr.count("\n")), (1, 1))
+
+    def test_encode_writes_every_stage_of_a_sound(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = os.path.join(folder, "out.npy")
+            for stage, shape in (("mel", "(190, 128)"), ("encoder", "(48, 256)"),
+                                 ("soft", "(48, 256)")):
+                done = call("encode", NANO, "--audio", self.SPEECH, "--stage", stage, "--out", out)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                with open(out, "rb") as file:
+                    self.assertIn(shape, file.read(128).decode("latin-1"))
+            for wrong in (("--audio", self.SPEECH, "--stage", "patches"),
+                          ("--image", self.WORD, "--stage", "mel"),
+                          ("--image", self.WORD, "--audio", self.SPEECH), ()):
+                self.assertEqual(call("encode", NANO, *wrong, "--out", out).returncode, 2, wrong)
 
 
 main()
