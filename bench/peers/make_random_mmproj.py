@@ -1,8 +1,10 @@
-"""Writes a full-size random vision encoder as an mmproj GGUF file, for benchmarks.
+"""Writes full-size random encoders as an mmproj GGUF file, for benchmarks.
 
-Shapes of E2B/E4B (16 layers, clipped linears) or 26B/31B (27 layers, standardised); weights are
-noise of standard deviation 1/sqrt(inputs), so that activations stay finite.
-usage: make_random_mmproj.py OUT.gguf [--model e2b|31b] [--text-width N] [--type bf16|f16|q8_0]
+Pictures: shapes of E2B/E4B (16 layers, clipped linears) or 26B/31B (27 layers, standardised).
+Sounds (--audio): the conformer of E2B/E4B. Weights are noise of standard deviation 1/sqrt(inputs),
+so that activations stay finite.
+usage: make_random_mmproj.py OUT.gguf [--model e2b|31b] [--audio] [--text-width N]
+       [--type bf16|f16|q8_0]
 """
 import argparse
 
@@ -12,6 +14,55 @@ import numpy as np
 SHAPES = {"e2b": (16, 768, 12, 3072, 1536), "31b": (27, 1152, 16, 4304, 5376)}
 POSITIONS = 10240
 BOUND = 8.0
+AUDIO_LAYERS, AUDIO_WIDTH, AUDIO_HEADS, AUDIO_OUT = 12, 1024, 8, 1536
+CHANNELS = (128, 32)
+
+
+def add_audio_metadata(out, text):
+    out.add_bool("clip.has_audio_encoder", True)
+    out.add_string("clip.audio.projector_type", "gemma4a")
+    for key, value in (("projection_dim", text), ("embedding_length", AUDIO_WIDTH),
+                       ("feed_forward_length", 4 * AUDIO_WIDTH), ("block_count", AUDIO_LAYERS),
+                       ("attention.head_count", AUDIO_HEADS), ("num_mel_bins", 128)):
+        out.add_uint32("clip.audio." + key, value)
+    out.add_float32("clip.audio.attention.layer_norm_epsilon", 1e-6)
+
+
+def add_audio(out, matrix, ones, rng, text):
+    def noise(name, *shape, scale):
+        values = rng.standard_normal(shape, np.float32) * np.float32(scale)
+        out.add_tensor(name, values.astype(np.float32))
+
+    def clipped(name, rows, cols):
+        matrix(name + ".weight", rows, cols)
+        for bound in ("input_min", "input_max", "output_min", "output_max"):
+            value = -BOUND if bound.endswith("min") else BOUND
+            out.add_tensor(name + "." + bound, np.array([value], np.float32))
+
+    width = AUDIO_WIDTH
+    n_in = 1
+    for stage, channels in enumerate(CHANNELS):
+        noise(f"a.conv1d.{stage}.weight", channels, n_in, 3, 3, scale=(9 * n_in) ** -0.5)
+        ones(f"a.conv1d.{stage}.norm.weight", channels)
+        n_in = channels
+    noise("a.input_projection.weight", width, 32 * n_in, scale=(32 * n_in) ** -0.5)
+    for i in range(AUDIO_LAYERS):
+        block = f"a.blk.{i}."
+        for name in ("ffn_norm", "ffn_post_norm", "ffn_norm_1", "ffn_post_norm_1", "attn_pre_norm",
+                     "attn_post_norm", "conv_norm", "norm_conv", "ln2"):
+            ones(block + name + ".weight", width)
+        for name, rows, cols in (("ffn_up", 4 * width, width), ("ffn_down", width, 4 * width),
+                                 ("ffn_up_1", 4 * width, width), ("ffn_down_1", width, 4 * width),
+                                 ("attn_q", width, width), ("attn_k", width, width),
+                                 ("attn_v", width, width), ("attn_out", width, width),
+                                 ("conv_pw1", 2 * width, width), ("conv_pw2", width, width)):
+            clipped(block + name, rows, cols)
+        matrix(block + "attn_k_rel.weight", width, width)
+        ones(block + "per_dim_scale.weight", width // AUDIO_HEADS)
+        noise(block + "conv_dw.weight", width, 5, scale=5 ** -0.5)
+    matrix("a.pre_encode.out.weight", AUDIO_OUT, width)
+    noise("a.pre_encode.out.bias", AUDIO_OUT, scale=0.1)
+    matrix("mm.a.input_projection.weight", text, AUDIO_OUT)
 
 
 def main():
@@ -20,6 +71,7 @@ def main():
     parser.add_argument("--model", choices=SHAPES, default="e2b")
     parser.add_argument("--text-width", type=int)
     parser.add_argument("--type", choices=("bf16", "f16", "q8_0"), default="bf16")
+    parser.add_argument("--audio", action="store_true")
     args = parser.parse_args()
     layers, width, heads, inner, text = SHAPES[args.model]
     text = args.text_width or text
@@ -36,6 +88,9 @@ def main():
     out.add_array("clip.vision.image_mean", [0.0] * 3)
     out.add_array("clip.vision.image_std", [1.0] * 3)
     out.add_float32("clip.vision.attention.layer_norm_epsilon", 1e-6)
+
+    if args.audio:
+        add_audio_metadata(out, text)
 
     def matrix(name, rows, cols):
         values = rng.standard_normal((rows, cols), np.float32) / np.float32(cols**0.5)
@@ -70,6 +125,8 @@ def main():
         out.add_tensor("v.std_bias", 0.1 * rng.standard_normal(width).astype(np.float32))
         ones("v.std_scale", width)
     matrix("mm.input_projection.weight", text, width)
+    if args.audio:
+        add_audio(out, matrix, ones, rng, text)
     out.write_header_to_file()
     out.write_kv_data_to_file()
     out.write_tensors_to_file()
