@@ -1,3 +1,4 @@
+// Plain reads at an offset, so that several readers of one file would not be in each other's way.
 #include "frontends/audio/sound_bytes.h"
 
 #include <fcntl.h>

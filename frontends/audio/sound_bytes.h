@@ -17,8 +17,8 @@ class SoundBytes {
   public:
     /// Errors: `not_found`, `io`, `unsupported` for what is no regular file, `corrupt` when empty.
     static Result<std::unique_ptr<SoundBytes>> open(const std::string& path);
-    /// Borrows the bytes. Errors: `corrupt` when there are none.
-    static Result<std::unique_ptr<SoundBytes>> of_memory(std::span<const uint8_t> bytes);
+    /// Borrows the memory. Errors: `corrupt` when there are none.
+    static Result<std::unique_ptr<SoundBytes>> of_memory(std::span<const uint8_t> memory);
 
     ~SoundBytes();
     SoundBytes(const SoundBytes&) = delete;

@@ -33,8 +33,9 @@ bool has_text(SoundBytes& bytes, uint64_t at, std::string_view text) {
 
 // Where the sound begins behind ID3 tags of version 2, which tell their size in bytes of 7 bits.
 uint64_t behind_tags(SoundBytes& bytes) {
+    constexpr size_t kMaxTags = 16;  // a file may consist of nothing else
     uint64_t at = 0;
-    while (has_text(bytes, at, "ID3")) {
+    for (size_t i = 0; i < kMaxTags && has_text(bytes, at, "ID3"); ++i) {
         const uint64_t packed = number_at(bytes, at + 6, 4, Order::big);
         const uint64_t size = (packed & 0x7FU) | (packed >> 1U & 0x3F80U) |
                               (packed >> 2U & 0x1FC000U) | (packed >> 3U & 0xFE00000U);

@@ -164,12 +164,12 @@ Result<std::unique_ptr<SoundReader>> SoundReader::open(const std::string& path,
     });
 }
 
-Result<std::unique_ptr<SoundReader>> SoundReader::from_memory(std::span<const uint8_t> memory,
+Result<std::unique_ptr<SoundReader>> SoundReader::from_memory(std::span<const uint8_t> bytes,
                                                               const SoundLimits& limits) {
     return guard([&]() -> Result<std::unique_ptr<SoundReader>> {
-        Result<std::unique_ptr<SoundBytes>> bytes = SoundBytes::of_memory(memory);
-        GEMLET_TRY(bytes);
-        return over(std::move(*bytes), limits);
+        Result<std::unique_ptr<SoundBytes>> borrowed = SoundBytes::of_memory(bytes);
+        GEMLET_TRY(borrowed);
+        return over(std::move(*borrowed), limits);
     });
 }
 

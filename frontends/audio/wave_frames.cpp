@@ -1,3 +1,4 @@
+// The samples as they are; the last block is filled up with zeros.
 #include "frontends/audio/wave_frames.h"
 
 #include <algorithm>

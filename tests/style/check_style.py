@@ -45,9 +45,12 @@ THIRD_PARTY = {
     "libwebp": r"webp/",
     "ffmpeg": r"lib(av|sw)",
     "libsndfile": r"sndfile",
+    "libmpg123": r"mpg123",
     "resampler": r"soxr|samplerate",
     "sentencepiece": r"sentencepiece",
 }
+# How many files may include it, where one is not enough.
+THIRD_PARTY_FILES = {"ffmpeg": 2}  # pictures of videos, and sound
 
 INTRINSICS = re.compile(
     r"\b_mm(256|512)?_|\b(imm|x86)intrin\.h|\barm_(neon|sve)\.h|\bcpuid\.h|\b__(AVX|SSE|AMX|ARM_FEATURE)"
@@ -236,7 +239,7 @@ def check_third_party(tree):
                     users.setdefault(library, set()).add(path)
     for library, paths in sorted(users.items()):
         listing = ", ".join(sorted(paths))
-        if len(paths) > 1:
+        if len(paths) > THIRD_PARTY_FILES.get(library, 1):
             yield f"{library} is included in several files: {listing}"
         for path in sorted(paths):
             if not path.endswith((".cpp", ".c")):
