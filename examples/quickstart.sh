@@ -1,6 +1,7 @@
 #!/bin/bash
 # From a fresh clone to a first answer: installs the system packages that are missing, builds a
-# release, and lets the small model in examples/data answer a prompt and describe a picture.
+# release, and lets the small model in examples/data answer a prompt, describe a picture and write
+# down a sentence.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -22,3 +23,7 @@ ask() {
 }
 ask "Reverse the words: key ball boat gold seven" --temperature 0
 ask "What shapes are in the picture?" --image examples/data/pictures/shape.jpg --budget 70 --temperature 0
+
+echo
+echo "\$ $gemlet transcribe $model examples/data/sounds/sentence.flac --language en --format srt"
+"$gemlet" transcribe "$model" examples/data/sounds/sentence.flac --language en --format srt
