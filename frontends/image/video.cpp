@@ -1,9 +1,8 @@
-// Which frames of a video are looked at, and how their times are written.
+// Which frames of a video are looked at.
 #include "frontends/image/video.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstdint>
 #include <utility>
 
 #include "core/guard.h"
@@ -43,14 +42,6 @@ Result<std::vector<size_t>> sample_frames(size_t n_frames, double video_frames_p
         }
         return indices;
     });
-}
-
-std::string time_stamp(double seconds) {
-    const uint64_t whole = seconds > 0 && seconds < 1e15 ? static_cast<uint64_t>(seconds) : 0;
-    const auto two_digits = [](uint64_t number) {
-        return (number < 10 ? "0" : "") + std::to_string(number);
-    };
-    return two_digits(whole / 60) + ":" + two_digits(whole % 60);
 }
 
 Result<std::vector<VideoFrame>> frames_of_pictures(std::vector<Picture> pictures,

@@ -29,9 +29,6 @@ struct VideoFrame {
 Result<std::vector<size_t>> sample_frames(size_t n_frames, double video_frames_per_second,
                                           const VideoOptions& options = {});
 
-/// "mm:ss" as it stands before a frame's soft tokens, both truncated; minutes may have more digits.
-std::string time_stamp(double seconds);
-
 /// Frames that came as pictures, the first at 0 seconds: those to keep, with their times.
 /// Errors: those of sample_frames; `bad_argument` for pictures of different sizes.
 Result<std::vector<VideoFrame>> frames_of_pictures(std::vector<Picture> pictures,

@@ -41,17 +41,6 @@ TEST(Video, refuses_rates_that_are_none) {
     EXPECT_FALSE(sample_frames(10, 25, {.max_frames = 0}));
 }
 
-TEST(Video, stamps_times_in_minutes_and_seconds) {
-    EXPECT_EQ(image::time_stamp(0), "00:00");
-    EXPECT_EQ(image::time_stamp(1.999), "00:01");
-    EXPECT_EQ(image::time_stamp(59.99), "00:59");
-    EXPECT_EQ(image::time_stamp(60), "01:00");
-    EXPECT_EQ(image::time_stamp(3599), "59:59");
-    EXPECT_EQ(image::time_stamp(6000), "100:00");
-    EXPECT_EQ(image::time_stamp(-1), "00:00");
-    EXPECT_EQ(image::time_stamp(std::nan("")), "00:00");
-}
-
 TEST(Video, takes_a_list_of_pictures) {
     std::vector<Picture> pictures(6, formula_picture(4, 3));
     for (uint8_t i = 0; i < 6; ++i) pictures[i].pixels[0] = i;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -213,6 +214,26 @@ TEST(ChatMedia, writes_times_and_finds_the_frames_again) {
     const std::vector<int32_t> cut(ids.begin(), ids.begin() + 4);
     EXPECT_FALSE(find_media_runs(cut, std::vector<Medium>{video}).has_value());
     EXPECT_FALSE(find_media_runs(ids, {}).has_value());
+}
+
+TEST(ChatMedia, cuts_times_to_whole_seconds) {
+    const auto expand = [](double seconds) {
+        const Medium video = {
+            .kind = MediaKind::video, .n_soft_tokens = 1, .frame_seconds = {seconds}};
+        return expand_media({{std::string(kVideo), true}}, std::vector<Medium>{video});
+    };
+    const auto written = [&](double seconds) {
+        const std::string text = join_prompt(*expand(seconds));
+        return text.substr(0, text.find(' '));
+    };
+    EXPECT_EQ(written(1.999), "00:01");
+    EXPECT_EQ(written(59.99), "00:59");
+    EXPECT_EQ(written(3599), "59:59");
+    EXPECT_EQ(written(6000), "100:00");
+    EXPECT_EQ(written(7261.5), "121:01");
+    for (const double wrong : {-1.0, std::nan(""), HUGE_VAL}) {
+        EXPECT_FALSE(expand(wrong).has_value()) << wrong;
+    }
 }
 
 TEST(TemplateKind, follows_size_then_text) {

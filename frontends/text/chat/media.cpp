@@ -2,7 +2,7 @@
 #include "frontends/text/chat/media.h"
 
 #include <array>
-#include <cmath>
+#include <cstdint>
 #include <string>
 
 namespace gemlet::chat {
@@ -11,6 +11,7 @@ namespace {
 constexpr size_t kMaxSoftTokens = 1120;  // the largest budget of a picture
 constexpr size_t kMaxAudioTokens = 750;  // 30 s
 constexpr size_t kMaxFrames = 4096;
+constexpr double kMaxSeconds = 1e9;
 
 // Hands out the media of each kind in order.
 class MediaQueue {
@@ -47,8 +48,9 @@ Status check_medium(const Medium& medium, size_t index) {
         return bad_media("number of video frames out of range", index);
     }
     for (const double seconds : medium.frame_seconds) {
-        if (!(seconds >= 0 && seconds < 6000))
+        if (!(seconds >= 0 && seconds < kMaxSeconds)) {
             return bad_media("time of frame out of range", index);
+        }
     }
     return {};
 }
@@ -60,15 +62,14 @@ void write_run(PromptWriter& out, std::string_view open, std::string_view soft,
     out.special(close);
 }
 
-// MM:SS, cut off to whole seconds.
+// MM:SS, cut off to whole seconds; minutes of more digits where there are so many.
 std::string clock_text(double seconds) {
-    const auto whole = static_cast<int>(std::floor(seconds));
-    std::string out = "00:00";
-    out[0] = static_cast<char>('0' + whole / 600);
-    out[1] = static_cast<char>('0' + whole / 60 % 10);
-    out[3] = static_cast<char>('0' + whole % 60 / 10);
-    out[4] = static_cast<char>('0' + whole % 10);
-    return out;
+    constexpr uint64_t kPerMinute = 60;
+    const auto whole = static_cast<uint64_t>(seconds);
+    const auto two_digits = [](uint64_t number) {
+        return (number < 10 ? "0" : "") + std::to_string(number);
+    };
+    return two_digits(whole / kPerMinute) + ":" + two_digits(whole % kPerMinute);
 }
 
 void write_medium(PromptWriter& out, const Medium& medium) {
