@@ -201,7 +201,7 @@ Result<size_t> AudioEncoder::encode(std::span<const float> frames, size_t n_fram
     parts.workspace.reset(config);
     encode_piece(parts.compute(), {config, parts.weights}, parts.workspace,
                  {frames.data(), n_frames, true}, soft.data());
-    if (!encoded.empty()) std::copy_n(parts.workspace.encoded, n_encoded, encoded.data());
+    if (!encoded.empty()) std::copy_n(parts.workspace.encoded(), n_encoded, encoded.data());
     parts.workspace.reset(config);
     return n;
 }

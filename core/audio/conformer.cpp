@@ -189,12 +189,12 @@ void Pass::run_layer(size_t index) {
 }
 
 void Pass::run() {
-    tower_linear(compute_, weights_.input, ws_.subsampled, ws_.hidden, n_);  // [n, width]
-    for (size_t i = 0; i < weights_.layers.size(); ++i) run_layer(i);        // [n, width]
+    tower_linear(compute_, weights_.input, ws_.subsampled(), ws_.hidden, n_);  // [n, width]
+    for (size_t i = 0; i < weights_.layers.size(); ++i) run_layer(i);          // [n, width]
     const size_t out_width = config_.output_width;
-    tower_linear(compute_, weights_.output, ws_.hidden, ws_.encoded, n_);  // [n, output_width]
+    tower_linear(compute_, weights_.output, ws_.hidden, ws_.encoded(), n_);  // [n, output_width]
     tower_rows(compute_, n_, [&](size_t row, size_t) {
-        vector_.axpy(weights_.output_bias, ws_.encoded + row * out_width, out_width, 1.0F);
+        vector_.axpy(weights_.output_bias, ws_.encoded() + row * out_width, out_width, 1.0F);
     });
 }
 

@@ -43,14 +43,14 @@ size_t encode_piece(const TowerCompute& compute, const AudioModel& model, AudioW
         subsample(compute, model, workspace, piece, n);  // subsampled [n, subsampled_width]
         run_conformer(compute, model, workspace, n);     // encoded [n, output_width]
     } else if (n > 0) {
-        std::copy_n(piece.frames, n * width, workspace.encoded);  // [n, frame_width]
+        std::copy_n(piece.frames, n * width, workspace.encoded());  // [n, frame_width]
     }
     if (config.kind == AudioKind::conformer && !piece.last) {
         keep_frames(config, workspace, piece, n);
     }
     if (n == 0) return n;
     tower_rows(compute, n, [&](size_t row, size_t) {
-        vector.rms_norm(workspace.encoded + row * width, model.weights.soft_norm,
+        vector.rms_norm(workspace.encoded() + row * width, model.weights.soft_norm,
                         workspace.normed + row * width, width, kAudioEps);
     });
     tower_linear(compute, model.weights.projector, workspace.normed, soft, n);  // [n, text_width]

@@ -41,6 +41,7 @@ class Strips {
           config_(model.config),
           weights_(model.weights),
           ws_(workspace),
+          strip_(workspace.strip(model.config)),
           piece_(piece),
           n_known_(1 + workspace.n_waiting) {}
     void run(size_t first, size_t n);
@@ -54,6 +55,7 @@ class Strips {
     const AudioConfig& config_;
     const AudioWeights& weights_;
     AudioWorkspace& ws_;
+    AudioStrip strip_;
     const SoundPiece& piece_;
     size_t n_known_;
 };
@@ -70,7 +72,7 @@ const float* Strips::frame(size_t index) const {
 void Strips::first_stage(size_t first, size_t n_rows, size_t n_present) {
     const size_t channels = config_.first_channels;
     tower_rows(compute_, n_present, [&](size_t row, size_t) {
-        float* out = ws_.first_in + row * kFirstBins * kKernel;
+        float* out = strip_.first_in + row * kFirstBins * kKernel;
         for (size_t dt = 0; dt < kKernelSide; ++dt) {
             const float* bins = frame(first + 2 * row + dt);
             for (size_t f = 0; f < kFirstBins; ++f) {
@@ -81,17 +83,17 @@ void Strips::first_stage(size_t first, size_t n_rows, size_t n_present) {
             }
         }
     });
-    tower_linear(compute_, weights_.first_conv, ws_.first_in, ws_.first_out,
+    tower_linear(compute_, weights_.first_conv, strip_.first_in, strip_.first_out,
                  n_present * kFirstBins);  // [n_present, kFirstBins, channels]
     tower_rows(compute_, n_rows, [&](size_t row, size_t) {
-        float* out = ws_.plane + (1 + row) * (1 + kFirstBins) * channels;
+        float* out = strip_.plane + (1 + row) * (1 + kFirstBins) * channels;
         std::fill_n(out, channels, 0.0F);  // frequency -1
         out += channels;
         if (row >= n_present) {
             std::fill_n(out, kFirstBins * channels, 0.0F);
             return;
         }
-        const float* in = ws_.first_out + row * kFirstBins * channels;
+        const float* in = strip_.first_out + row * kFirstBins * channels;
         for (size_t f = 0; f < kFirstBins; ++f) {
             norm_relu(in + f * channels, weights_.first_norm, out + f * channels, channels);
         }
@@ -104,14 +106,14 @@ void Strips::second_stage(size_t n, float* out) {
     const size_t n_out = config_.second_channels;
     tower_rows(compute_, n, [&](size_t row, size_t) {
         for (size_t f = 0; f < kSecondBins; ++f) {
-            float* to = ws_.second_in + (row * kSecondBins + f) * kKernel * channels;
+            float* to = strip_.second_in + (row * kSecondBins + f) * kKernel * channels;
             for (size_t dt = 0; dt < kKernelSide; ++dt) {
                 const size_t at = (2 * row + dt) * (1 + kFirstBins) + 2 * f;
-                std::copy_n(ws_.plane + at * channels, run, to + dt * run);
+                std::copy_n(strip_.plane + at * channels, run, to + dt * run);
             }
         }
     });
-    tower_linear(compute_, weights_.second_conv, ws_.second_in, out,
+    tower_linear(compute_, weights_.second_conv, strip_.second_in, out,
                  n * kSecondBins);  // [n, kSecondBins, second_channels]
     tower_rows(compute_, n, [&](size_t row, size_t) {
         float* points = out + row * config_.subsampled_width();
@@ -126,10 +128,11 @@ void Strips::run(size_t first, size_t n) {
     // Of the frames after frame(first * 4), the last of the token before.
     const size_t n_frames = n_known_ - 1 + piece_.n_frames - first * kFramesPerToken;
     const size_t n_rows = 2 * n;
-    first_stage(first * kFramesPerToken, n_rows, std::min(n_rows, (n_frames + 1) / 2));
-    second_stage(n, ws_.subsampled + first * config_.subsampled_width());
     const size_t plane_row = (1 + kFirstBins) * config_.first_channels;
-    std::copy_n(ws_.plane + n_rows * plane_row, plane_row, ws_.plane);
+    std::copy_n(ws_.past_plane, plane_row, strip_.plane);
+    first_stage(first * kFramesPerToken, n_rows, std::min(n_rows, (n_frames + 1) / 2));
+    second_stage(n, ws_.subsampled() + first * config_.subsampled_width());
+    std::copy_n(strip_.plane + n_rows * plane_row, plane_row, ws_.past_plane);
 }
 
 }  // namespace
