@@ -236,6 +236,10 @@ void add_transcribe(CLI::App& app, Options& o) {
         ->add_option("--mmproj", o.mmproj,
                      "GGUF file with the encoder (default: the only one beside the model)")
         ->check(CLI::ExistingFile);
+    transcribe
+        ->add_option("--audio-precision", o.audio_precision,
+                     "how the encoder multiplies (default: as its weights are stored)")
+        ->check(CLI::IsMember({"f32", "int8"}));
     transcribe->footer(
         "With -o every recording gets a file of its own name, put there when it is complete; until "
         "then\na journal beside it holds what is finished. With --live a line that begins with ~ "

@@ -171,8 +171,12 @@ class Run {
             int n_waiting = 0;
             return ioctl(STDIN_FILENO, FIONREAD, &n_waiting) == 0 && n_waiting > kBacklogBytes;
         };
-        request.on_text = [this](const TranscriptSegment& segment, bool draft) {
-            return out_.write_line(live_line(segment, draft));
+        // A person sees drafts change in place; programs get lines.
+        const bool in_place = output_is_terminal() && setup_.format == TranscriptFormat::txt;
+        request.on_text = [this, in_place](const TranscriptSegment& segment, bool draft) {
+            if (!in_place) return out_.write_line(live_line(segment, draft));
+            out_.write("\r\033[K" + live_line(segment, draft) + (draft ? "" : "\n"));
+            return out_.flush();
         };
         if (const Status status = transcribe_live(**sound, decoder_, request); !status.ok()) {
             return {status, "standard input"};
@@ -269,7 +273,7 @@ Failure work(const Options& options, const Setup& setup) {
     if (!model) return {model.error(), fault_file};
     DecoderOptions decoding;
     decoding.parallel = engine.parallel;
-    decoding.encoder.mmproj = options.mmproj;
+    decoding.encoder = sound_options(options);
     if (options.seed) decoding.seed = *options.seed;
     const Result<std::unique_ptr<PieceDecoder>> decoder =
         PieceDecoder::create(*model, decoding, fault_file);

@@ -85,8 +85,8 @@ Result<std::unique_ptr<PieceDecoder>> PieceDecoder::create(const ChatModel& mode
     fault_file.clear();
     Result<std::unique_ptr<Batch>> batch = Batch::create(*model.engine, options.parallel);
     GEMLET_TRY(batch);
-    auto parts = std::unique_ptr<Parts>(
-        new Parts{model, options, std::move(*encoder), std::move(*batch), {}, {}, {}});
+    auto parts = std::make_unique<Parts>(
+        Parts{model, options, std::move(*encoder), std::move(*batch), {}, {}, {}});
     parts->slots.resize(options.parallel);
     parts->turns.reserve(options.parallel);
     return std::unique_ptr<PieceDecoder>(new PieceDecoder(std::move(parts)));

@@ -20,7 +20,7 @@ namespace gemlet {
 struct DecoderOptions {
     size_t parallel = 1;  // pieces at a time; the engine was opened with at least as many
     uint64_t seed = 1;    // of the retries, which are not greedy
-    PieceEncoderOptions encoder;
+    SoundOptions encoder;
 };
 
 /// Gives the next piece, or nothing at the end of the recording.

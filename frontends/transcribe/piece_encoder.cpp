@@ -2,31 +2,21 @@
 #include "frontends/transcribe/piece_encoder.h"
 
 #include "frontends/audio/wave_frames.h"
-#include "frontends/media/picture_encoder.h"
 
 namespace gemlet {
 
-Result<PieceEncoder> PieceEncoder::open(const ChatModel& model, const PieceEncoderOptions& options,
+Result<PieceEncoder> PieceEncoder::open(const ChatModel& model, const SoundOptions& options,
                                         std::string& fault_file) {
-    const std::string& path = model.engine->checkpoint().path();
-    fault_file = path;
-    std::string mmproj = options.mmproj;
-    if (mmproj.empty()) {
-        const Result<std::string> found = find_mmproj(path);
-        GEMLET_TRY(found);
-        mmproj = *found;
-    }
-    AudioOptions audio;
-    audio.precision = options.precision;
-    Result<std::unique_ptr<AudioEncoder>> encoder =
-        AudioEncoder::open(*model.engine, mmproj, audio, &fault_file);
-    if (!encoder && encoder.error().code() == StatusCode::not_found) {
+    fault_file = model.engine->checkpoint().path();
+    auto sounds = std::make_unique<SoundEncoder>(*model.engine, options);
+    const Result<AudioEncoder*> encoder = sounds->encoder(fault_file);
+    if (!encoder && encoder.error().code() == StatusCode::not_found && options.mmproj.empty()) {
         return Status(StatusCode::unsupported, "the model has no audio encoder: it takes no sound");
     }
     GEMLET_TRY(encoder);
     Result<audio::MelExtractor> mel = audio::MelExtractor::create();
     GEMLET_TRY(mel);
-    return PieceEncoder(model, std::move(*encoder), std::move(*mel));
+    return PieceEncoder(model, std::move(sounds), *encoder, std::move(*mel));
 }
 
 size_t PieceEncoder::make_frames(std::span<const float> samples) {

@@ -10,16 +10,11 @@
 #include "core/engine/session.h"
 #include "core/status.h"
 #include "frontends/audio/mel.h"
+#include "frontends/media/sound_encoder.h"
 #include "frontends/text/chat_model.h"
 #include "frontends/transcribe/speech_prompt.h"
 
 namespace gemlet {
-
-/// Where a model's audio encoder is and how it multiplies.
-struct PieceEncoderOptions {
-    std::string mmproj;  // GGUF file; empty: the model's own, or the only one beside the model
-    TowerPrecision precision = TowerPrecision::automatic;
-};
 
 /// The prompt of a piece. Soft tokens are owned; rows point to them.
 struct PiecePrompt {
@@ -31,9 +26,9 @@ struct PiecePrompt {
 /// One thread at a time; the model must outlive it.
 class PieceEncoder {
   public:
-    /// Errors: `unsupported` when the model takes no sound; those of AudioEncoder::open;
+    /// Errors: `unsupported` when the model takes no sound; those of SoundEncoder::encoder.
     /// `fault_file` receives the path of the file an error is about.
-    static Result<PieceEncoder> open(const ChatModel& model, const PieceEncoderOptions& options,
+    static Result<PieceEncoder> open(const ChatModel& model, const SoundOptions& options,
                                      std::string& fault_file);
 
     /// Samples of 16 kHz, at most 30 s, at least 161. Errors: those of AudioEncoder::encode and
@@ -41,14 +36,15 @@ class PieceEncoder {
     Result<PiecePrompt> encode(std::span<const float> samples, const SpeechTask& task);
 
   private:
-    PieceEncoder(const ChatModel& model, std::unique_ptr<AudioEncoder> encoder,
-                 audio::MelExtractor mel)
-        : model_(&model), encoder_(std::move(encoder)), mel_(std::move(mel)) {}
+    PieceEncoder(const ChatModel& model, std::unique_ptr<SoundEncoder> sounds,
+                 AudioEncoder* encoder, audio::MelExtractor mel)
+        : model_(&model), sounds_(std::move(sounds)), encoder_(encoder), mel_(std::move(mel)) {}
 
     size_t make_frames(std::span<const float> samples);
 
     const ChatModel* model_;
-    std::unique_ptr<AudioEncoder> encoder_;
+    std::unique_ptr<SoundEncoder> sounds_;
+    AudioEncoder* encoder_;  // of sounds_
     audio::MelExtractor mel_;
     std::vector<float> frames_;
 };
