@@ -7,37 +7,12 @@
 namespace gemlet {
 namespace {
 
-size_t align_up(size_t bytes) { return (bytes + kPlanAlign - 1) / kPlanAlign * kPlanAlign; }
-
-/// Cuts buffers from workspace.packed.
-class Packing {
-  public:
-    explicit Packing(uint8_t* memory) : memory_(memory) {}
-
-    template <class T>
-    T* take(size_t count) {
-        T* out = reinterpret_cast<T*>(memory_);
-        memory_ += align_up(count * sizeof(T));
-        return out;
-    }
-
-  private:
-    uint8_t* memory_;
-};
-
 void lay_out(Activations& out, Packing& packing, size_t m, size_t k) {
     if (out.form.family == Family::row_integer) {
-        RowActivations& row = out.row;
-        row.n_limbs = out.form.input_scale > 0 ? 1 : kFixedPointLimbs;
-        row.stream_bytes = row_stream_bytes(out.form.streams, k);
-        const size_t n_codes = m * row.n_limbs * row_streams(out.form.streams) * row.stream_bytes;
-        row.codes = packing.take<int8_t>(n_codes);
-        row.sums = packing.take<int32_t>(m * row.n_limbs);
-        row.scale = packing.take<float>(m);
+        const size_t n_limbs = out.form.input_scale > 0 ? 1 : kFixedPointLimbs;
+        out.row = lay_out_rows(packing, out.form.streams, n_limbs, m, k);
     } else if (out.form.family == Family::block) {
-        out.block.codes = packing.take<int8_t>(m * k);
-        out.block.scale = packing.take<float>(m * (k / kBlockGroup));
-        out.block.sums = packing.take<int16_t>(m * (k / kBlockSum));
+        out.block = lay_out_blocks(packing, m, k);
     }
 }
 
@@ -60,28 +35,8 @@ InputForm input_form(const Matrix& matrix, bool float_activations) {
     return {block ? Family::block : Family::in_float, WeightType::f32, 0};
 }
 
-RowActivations from_row(RowActivations x, WeightType type, size_t row) {
-    x.codes += row * x.n_limbs * row_streams(type) * x.stream_bytes;
-    x.sums += row * x.n_limbs;
-    x.scale += row;
-    return x;
-}
-
-BlockActivations from_row(BlockActivations x, size_t k, size_t row) {
-    x.codes += row * k;
-    x.scale += row * (k / kBlockGroup);
-    x.sums += row * (k / kBlockSum);
-    return x;
-}
-
 size_t packed_activation_bytes(size_t m, size_t k) {
-    const size_t padded =
-        (k + 4 * kRowStreamAlign - 1) / (4 * kRowStreamAlign) * 4 * kRowStreamAlign;
-    const size_t row = m * kFixedPointLimbs * (padded + sizeof(int32_t)) + m * sizeof(float);
-    const size_t block =
-        m * (padded + padded / kBlockGroup * sizeof(float) + padded / kBlockSum * sizeof(int16_t));
-    const size_t floats = m * k * sizeof(float);
-    return std::max({row, block, floats}) + 4 * kPlanAlign;
+    return std::max(packed_row_bytes(m, k), m * k * sizeof(float) + kPlanAlign);
 }
 
 LinearInput::LinearInput(const Compute& compute, std::span<const Matrix* const> users, size_t m)

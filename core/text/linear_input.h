@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 
+#include "core/linear/packed_rows.h"
 #include "core/model/weights.h"
 #include "core/text/workspace.h"
 #include "core/threads/thread_pool.h"
@@ -20,8 +21,6 @@ struct Compute {
     ThreadPool& pool;
     Workspace& workspace;
 };
-
-enum class Family : uint8_t { in_float, row_integer, block };
 
 /// The form in which a matrix wants its input.
 struct InputForm {
@@ -76,10 +75,6 @@ class LinearInput {
 /// Quantises m rows that exist already, x_stride in elements; float forms read x itself.
 Activations quantise(const Compute& compute, const InputForm& form, const float* x, size_t x_stride,
                      size_t m, size_t k);
-
-/// The same activations from a later row on; k columns.
-RowActivations from_row(RowActivations x, WeightType type, size_t row);
-BlockActivations from_row(BlockActivations x, size_t k, size_t row);
 
 /// Most bytes of workspace.packed that m rows of k columns take in one form, whatever the weights.
 size_t packed_activation_bytes(size_t m, size_t k);

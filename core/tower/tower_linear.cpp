@@ -7,7 +7,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "core/memory/plan.h"
+#include "core/linear/packed_rows.h"
 #include "quant/formats/dequantize.h"
 
 namespace gemlet {
@@ -20,8 +20,6 @@ constexpr size_t kBlocksPerWorker = 4;
 // second-level cache.
 constexpr size_t kIntegerBytes = size_t{256} << 10U;
 constexpr size_t kRowUnit = 48;
-
-enum class Family : uint8_t { in_float, row_integer, block };
 
 /// The form in which a product wants its inputs.
 struct Form {
@@ -50,8 +48,6 @@ Form form_of(const TowerCompute& compute, const TowerLinear& linear) {
     return form;
 }
 
-size_t align_up(size_t bytes) { return (bytes + kPlanAlign - 1) / kPlanAlign * kPlanAlign; }
-
 /// Inputs in a form, wherever they lie.
 struct Inputs {
     Form form{};
@@ -59,42 +55,6 @@ struct Inputs {
     RowActivations row{};
     BlockActivations block{};
 };
-
-RowActivations lay_out_rows(uint8_t* memory, const Form& form, size_t m, size_t k) {
-    RowActivations out{};
-    out.n_limbs = form.dynamic_rows || form.input_scale > 0 ? 1 : kFixedPointLimbs;
-    out.stream_bytes = row_stream_bytes(form.streams, k);
-    out.codes = reinterpret_cast<int8_t*>(memory);
-    memory += align_up(m * out.n_limbs * row_streams(form.streams) * out.stream_bytes);
-    out.sums = reinterpret_cast<int32_t*>(memory);
-    memory += align_up(m * out.n_limbs * sizeof(int32_t));
-    out.scale = reinterpret_cast<float*>(memory);
-    return out;
-}
-
-BlockActivations lay_out_blocks(uint8_t* memory, size_t m, size_t k) {
-    BlockActivations out{};
-    out.codes = reinterpret_cast<int8_t*>(memory);
-    memory += align_up(m * k);
-    out.scale = reinterpret_cast<float*>(memory);
-    memory += align_up(m * (k / kBlockGroup) * sizeof(float));
-    out.sums = reinterpret_cast<int16_t*>(memory);
-    return out;
-}
-
-RowActivations from_row(RowActivations x, WeightType type, size_t row) {
-    x.codes += row * x.n_limbs * row_streams(type) * x.stream_bytes;
-    x.sums += row * x.n_limbs;
-    x.scale += row;
-    return x;
-}
-
-BlockActivations from_row(BlockActivations x, size_t k, size_t row) {
-    x.codes += row * k;
-    x.scale += row * (k / kBlockGroup);
-    x.sums += row * (k / kBlockSum);
-    return x;
-}
 
 /// A clamped copy of a row in the worker's scratch, or the row itself.
 const float* clamped(const TowerCompute& compute, const Form& form, const float* row, size_t k,
@@ -121,13 +81,16 @@ Inputs pack(const TowerCompute& compute, const Form& form, const float* x, size_
             size_t m, size_t k) {
     Inputs out;
     out.form = form;
+    Packing packing(compute.packed);
     switch (form.family) {
         case Family::in_float:
             out.tiles = reinterpret_cast<const float*>(compute.packed);
             pack_tiles(compute, form, x, x_stride, m, k);
             break;
         case Family::row_integer:
-            out.row = lay_out_rows(compute.packed, form, m, k);
+            out.row = lay_out_rows(packing, form.streams,
+                                   form.dynamic_rows || form.input_scale > 0 ? 1 : kFixedPointLimbs,
+                                   m, k);
             tower_rows(compute, m, [&](size_t row, size_t worker) {
                 const float* in = clamped(compute, form, x + row * x_stride, k, worker);
                 float scale = form.input_scale;
@@ -140,7 +103,7 @@ Inputs pack(const TowerCompute& compute, const Form& form, const float* x, size_
             });
             break;
         case Family::block:
-            out.block = lay_out_blocks(compute.packed, m, k);
+            out.block = lay_out_blocks(packing, m, k);
             tower_rows(compute, m, [&](size_t row, size_t worker) {
                 const float* in = clamped(compute, form, x + row * x_stride, k, worker);
                 compute.kernels.matmul_block->pack({in, k, 1, k, from_row(out.block, k, row)});
@@ -254,12 +217,7 @@ size_t tower_packed_bytes(const Kernels& kernels, size_t m, size_t k) {
     const size_t tile_rows = kernels.matmul_float->tile_rows;
     const size_t in_float = (m + tile_rows - 1) / tile_rows *
                             packed_tile_floats(*kernels.matmul_float, k) * sizeof(float);
-    const size_t padded =
-        (k + 4 * kRowStreamAlign - 1) / (4 * kRowStreamAlign) * 4 * kRowStreamAlign;
-    const size_t row = m * kFixedPointLimbs * (padded + sizeof(int32_t)) + m * sizeof(float);
-    const size_t block =
-        m * (padded + padded / kBlockGroup * sizeof(float) + padded / kBlockSum * sizeof(int16_t));
-    return std::max({in_float, row, block}) + 4 * kPlanAlign;
+    return std::max(in_float, packed_row_bytes(m, k));
 }
 
 size_t tower_scratch_bytes(const Kernels& kernels, size_t k) {
