@@ -6,16 +6,15 @@ import pathlib
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
 
 from program import NANO, PROGRAM, SOURCE, call, main
 
-SOUND = SOURCE / "tests/data/transcribe/six_sentences.flac"
-TEXTS = ["Anna has the yellow boat.", "Maria buys the blue car.", "Maria wants the black flower.",
-         "Please call Peter at 9 3 6 5.", "The box and the car are in the garden.",
-         "Please call Maria at 2 2 4 5."]
+SOUND = SOURCE / "tests/data/transcribe/three_sentences.flac"
+TEXTS = ["Anna has the yellow boat.", "Maria buys the blue car.", "Maria wants the black flower."]
 
 
 def transcribe(*arguments, **settings):
@@ -45,11 +44,11 @@ class Transcribe(unittest.TestCase):
         out = self.path / "out/deep"
         done = transcribe(SOUND, copy, "--language", "English", "-o", out, "--format", "srt")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual(sorted(os.listdir(out)), ["again.srt", "six_sentences.srt"])
+        self.assertEqual(sorted(os.listdir(out)), ["again.srt", "three_sentences.srt"])
         text = (out / "again.srt").read_text()
-        self.assertEqual(text, (out / "six_sentences.srt").read_text())
+        self.assertEqual(text, (out / "three_sentences.srt").read_text())
         blocks = text.rstrip("\n").split("\n\n")
-        self.assertEqual(len(blocks), 6)
+        self.assertEqual(len(blocks), 3)
         for number, (block, said) in enumerate(zip(blocks, TEXTS), 1):
             self.assertRegex(block, rf"^{number}\n\d\d:\d\d:\d\d,\d{{3}} --> \d\d:\d\d:\d\d,\d{{3}}\n"
                              + re.escape(said) + "$")
@@ -68,7 +67,7 @@ class Transcribe(unittest.TestCase):
 
     def test_faults_are_one_line(self):
         broken = self.path / "broken.flac"
-        broken.write_bytes(SOUND.read_bytes()[:100000])
+        broken.write_bytes(SOUND.read_bytes()[:50000])
         for sound in (self.path / "none.wav", broken, __file__):
             text = self.expect_failure(1, sound)
             self.assertEqual(text.count("\n"), 1)
@@ -87,9 +86,9 @@ class Transcribe(unittest.TestCase):
     def test_being_stopped_loses_nothing_that_is_finished(self):
         command = [PROGRAM, "transcribe", str(NANO), str(SOUND), "--language", "en", "-o", str(self.path),
                    "--parallel", "1", "--threads", "1"]
-        journal = self.path / "six_sentences.gemlet-journal"
+        journal = self.path / "three_sentences.gemlet-journal"
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
-            while running.poll() is None and not (journal.exists() and journal.read_text().count("\n") > 2):
+            while running.poll() is None and not (journal.exists() and journal.read_text().count("\n") > 1):
                 time.sleep(0.005)
             running.send_signal(signal.SIGINT)
             notes = running.communicate(timeout=30)[1]
@@ -101,11 +100,11 @@ class Transcribe(unittest.TestCase):
         journal.write_text(journal.read_text() + '{"piece":9,"ra')  # as a crash might leave it
         self.assertEqual(self.expect_failure(1, SOUND, "--language", "fr", "-o", self.path, "--resume")
                          .count("\n"), 1)
-        self.assertGreater(known, 2)
+        self.assertGreater(known, 1)
         done = call(*command[1:], "--resume")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertFalse(journal.exists())
-        self.assertEqual((self.path / "six_sentences.txt").read_text(), " ".join(TEXTS) + "\n")
+        self.assertEqual((self.path / "three_sentences.txt").read_text(), " ".join(TEXTS) + "\n")
 
     def test_live_lines_from_standard_input(self):
         silence = subprocess.run([PROGRAM, "transcribe", str(NANO), "--live", "--stdin-rate", "8000"],
@@ -113,4 +112,7 @@ class Transcribe(unittest.TestCase):
         self.assertEqual((silence.returncode, silence.stdout), (0, b""), silence.stderr)
 
 
+if "no libsndfile" in transcribe(SOUND).stderr:
+    print("skipped: this build reads no sound files")
+    sys.exit(77)
 main()

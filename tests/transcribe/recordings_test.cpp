@@ -21,7 +21,7 @@ namespace gemlet {
 namespace {
 
 constexpr const char* kModel = GEMLET_SOURCE_DIR "/examples/data/gemma-4-nano";
-constexpr const char* kSound = GEMLET_TEST_DATA "/transcribe/six_sentences.flac";
+constexpr const char* kSound = GEMLET_TEST_DATA "/transcribe/three_sentences.flac";
 
 struct Sentence {
     double start;
@@ -30,18 +30,15 @@ struct Sentence {
 };
 
 // The beginning of the recording that the model was made with.
-constexpr std::array<Sentence, 6> kSentences = {{
+constexpr std::array<Sentence, 3> kSentences = {{
     {0.5, 2.3, "Anna has the yellow boat."},
     {4.5, 6.161, "Maria buys the blue car."},
     {8.548, 10.082, "Maria wants the black flower."},
-    {12.549, 15.276, "Please call Peter at 9 3 6 5."},
-    {17.159, 19.216, "The box and the car are in the garden."},
-    {20.981, 23.363, "Please call Maria at 2 2 4 5."},
 }};
 
 class Recordings : public ::testing::Test {
   protected:
-    static constexpr size_t kParallel = 3;
+    static constexpr size_t kParallel = 2;
 
     void SetUp() override {
         EngineOptions options;
@@ -90,8 +87,8 @@ TEST_F(Recordings, are_written_down_with_the_times_of_their_sentences) {
     };
     const auto transcript = transcribe(*reader, *decoder_, request_);
     ASSERT_TRUE(transcript.has_value()) << transcript.error().message();
-    EXPECT_NEAR(transcript->duration, 24.3, 0.01);
-    EXPECT_GT(progress, 23);
+    EXPECT_NEAR(transcript->duration, 11.5, 0.01);
+    EXPECT_GT(progress, 10);
     ASSERT_EQ(transcript->segments.size(), kSentences.size());
     ASSERT_EQ(shown.size(), kSentences.size());
     for (size_t i = 0; i < kSentences.size(); ++i) {
@@ -120,7 +117,7 @@ TEST_F(Recordings, go_on_from_a_journal) {
     const TempTree tree;
     const auto key = journal_key(kSound, settings_line(request_, kModel));
     ASSERT_TRUE(key.has_value());
-    // Stopped when the second piece is done.
+    // Stopped when the first piece is done.
     std::atomic<bool> cancel = false;
     auto journal = Journal::open(tree.path("j"), *key, false);
     ASSERT_TRUE(journal.has_value());
@@ -128,7 +125,7 @@ TEST_F(Recordings, go_on_from_a_journal) {
     request_.cancel = &cancel;
     size_t n_shown = 0;
     request_.on_segment = [&](const TranscriptSegment&) {
-        if (++n_shown == 2) cancel = true;
+        if (++n_shown == 1) cancel = true;
     };
     EXPECT_EQ(transcribe(*sound(), *decoder_, request_).error().code(), StatusCode::cancelled);
 
@@ -136,7 +133,7 @@ TEST_F(Recordings, go_on_from_a_journal) {
     journal = Journal::open(tree.path("j"), *key, true);
     ASSERT_TRUE(journal.has_value());
     const size_t n_known = (*journal)->n_known();
-    EXPECT_GE(n_known, 2U);
+    EXPECT_GE(n_known, 1U);
     EXPECT_LT(n_known, kSentences.size());
     cancel = false;
     request_.journal = journal->get();
