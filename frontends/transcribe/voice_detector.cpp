@@ -19,7 +19,7 @@ namespace {
 constexpr size_t kWindow = audio::kFftSize;
 constexpr size_t kLead = (kWindow - kVoiceFrameSamples) / 2;  // the window is centred on its frame
 constexpr size_t kNearFrames = 3;      // neighbours on each side of a smooth one
-constexpr size_t kAheadFrames = 50;    // of the floor's window, after the frame
+constexpr size_t kAheadFrames = 30;    // of the floor's window, after the frame
 constexpr size_t kBlockFrames = 25;    // the floor's window moves in blocks
 constexpr size_t kFloorBlocks = 20;    // 5 s in all
 constexpr size_t kPeakBlocks = 60;     // 15 s

@@ -29,7 +29,7 @@ class VoiceDetector {
   public:
     VoiceDetector();
 
-    /// Takes samples and appends the frames that are decided now; a frame is decided about 0.7 s
+    /// Takes samples and appends the frames that are decided now; a frame is decided about 0.5 s
     /// after its sound came in.
     void push(std::span<const float> samples, std::vector<VoiceFrame>& out);
     /// Ends the input: appends the frames that still wait, so that there are ceil(n / 160) of n
