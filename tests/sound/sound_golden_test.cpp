@@ -181,6 +181,7 @@ TEST_P(SoundGoldenTest, soft_tokens_match_the_reference) {
 }
 
 TEST_P(SoundGoldenTest, prompts_with_sounds_give_the_reference_logits) {
+    if (isa() == Isa::scalar) GTEST_SKIP() << "slow, and soft tokens have the same bits everywhere";
     const auto engine = this->engine(2, isa());
     ASSERT_NE(engine, nullptr);
     const auto encoder = open_encoder(*engine, mmproj_);
