@@ -116,18 +116,35 @@ ThreadPool::ThreadPool(const ThreadPoolOptions& options, const Placement& placem
     : places_(placement.workers),
       spin_us_(placement.oversubscribed ? std::min(options.spin_us, 5U) : options.spin_us),
       yielding_(placement.oversubscribed) {
+    deal_stretches();
+}
+
+// Each worker has a stretch of its own; on nodes with many workers some share one, since opening a
+// region writes to every stretch.
+void ThreadPool::deal_stretches() {
+    constexpr size_t kMostOfNode = 16;
     size_t n_nodes = 1;
     for (const WorkerPlace& place : places_) {
         n_nodes = std::max(n_nodes, static_cast<size_t>(place.node) + 1);
     }
-    node_workers_end_.assign(n_nodes, 0);
-    for (const WorkerPlace& place : places_) {
-        ++node_workers_end_[static_cast<size_t>(place.node)];
+    std::vector<std::vector<size_t>> workers(n_nodes);
+    for (size_t worker = 0; worker < places_.size(); ++worker) {
+        workers[static_cast<size_t>(places_[worker].node)].push_back(worker);
     }
-    for (size_t node = 1; node < n_nodes; ++node) {
-        node_workers_end_[node] += node_workers_end_[node - 1];
+    stretch_of_.resize(places_.size());
+    size_t n_before = 0;
+    for (const std::vector<size_t>& of_node : workers) {
+        const size_t first = workers_end_.size();
+        const size_t n_stretches = std::min(of_node.size(), kMostOfNode);
+        workers_end_.resize(first + n_stretches);
+        for (size_t i = 0; i < of_node.size(); ++i) {
+            const size_t stretch = first + i * n_stretches / of_node.size();
+            stretch_of_[of_node[i]] = stretch;
+            workers_end_[stretch] = ++n_before;
+        }
+        nodes_.push_back({first, workers_end_.size()});
     }
-    ranges_ = std::make_unique<NodeRange[]>(n_nodes);
+    stretches_ = std::make_unique<Stretch[]>(workers_end_.size());
 }
 
 ThreadPool::~ThreadPool() {
@@ -167,38 +184,47 @@ void ThreadPool::run(Job job, size_t n_items, size_t grain) noexcept {
     GEMLET_ASSERT(busy_.exchange(false));
 }
 
-// Gives each node a share of whole grains in proportion to its workers.
+// Gives each stretch a share of whole grains in proportion to its workers. A stretch and not a
+// common queue, because a core reads memory fastest in one long run: taking turns at pieces of
+// 64 KiB reached 28 GB/s where two halves reached 40 (two Zen 4 cores).
 void ThreadPool::split(size_t n_items, size_t grain) noexcept {
     grain_ = grain;
     const size_t n_grains = n_items / grain + (n_items % grain != 0 ? 1 : 0);
     const size_t workers = n_workers();
     size_t begin = 0;
-    for (size_t node = 0; node < node_workers_end_.size(); ++node) {
-        // n_grains * node_workers_end_ / workers, without the overflow.
-        const size_t end_worker = node_workers_end_[node];
+    for (size_t i = 0; i < workers_end_.size(); ++i) {
+        // n_grains * workers_end_ / workers, without the overflow.
+        const size_t end_worker = workers_end_[i];
         const size_t end_grain =
             n_grains / workers * end_worker + n_grains % workers * end_worker / workers;
         const size_t end = end_worker == workers ? n_items : end_grain * grain;
-        ranges_[node].next.store(begin, std::memory_order_relaxed);
-        ranges_[node].end = end;
+        stretches_[i].next.store(begin, std::memory_order_relaxed);
+        stretches_[i].end = end;
         begin = end;
     }
 }
 
-// Claims and runs ranges until nothing is left anywhere, own node first.
-void ThreadPool::work(size_t worker) noexcept {
-    const size_t n_nodes = node_workers_end_.size();
-    const auto own_node = static_cast<size_t>(places_[worker].node);
-    for (size_t i = 0; i < n_nodes; ++i) {
-        NodeRange& range = ranges_[(own_node + i) % n_nodes];
-        const size_t end = range.end;
-        // The look before the addition bounds how far `next` can run past the end.
-        while (range.next.load(std::memory_order_relaxed) < end) {
-            const size_t begin = range.next.fetch_add(grain_, std::memory_order_relaxed);
-            if (begin >= end) break;
-            job_.call(job_.context, begin, begin + std::min(grain_, end - begin), worker);
-        }
+void ThreadPool::take_all(size_t stretch, size_t worker) noexcept {
+    Stretch& from = stretches_[stretch];
+    const size_t end = from.end;
+    // The look before the addition bounds how far `next` can run past the end.
+    while (from.next.load(std::memory_order_relaxed) < end) {
+        const size_t begin = from.next.fetch_add(grain_, std::memory_order_relaxed);
+        if (begin >= end) break;
+        job_.call(job_.context, begin, begin + std::min(grain_, end - begin), worker);
     }
+}
+
+// Claims and runs ranges until nothing is left anywhere: own stretch, own node, other nodes.
+void ThreadPool::work(size_t worker) noexcept {
+    const size_t own = stretch_of_[worker];
+    const NodeStretches node = nodes_[static_cast<size_t>(places_[worker].node)];
+    const size_t n_all = workers_end_.size();
+    take_all(own, worker);
+    for (size_t i = own + 1; i < node.end; ++i) take_all(i, worker);
+    for (size_t i = node.first; i < own; ++i) take_all(i, worker);
+    for (size_t i = node.end; i < n_all; ++i) take_all(i, worker);
+    for (size_t i = 0; i < node.first; ++i) take_all(i, worker);
 }
 
 void ThreadPool::worker_main(size_t worker) noexcept {

@@ -53,12 +53,12 @@ class ThreadPool {
     /// Calls body(begin, end, worker) for ranges that together cover [0, n_items) exactly once,
     /// and returns when all have returned; what bodies wrote is then visible to the caller.
     /// Ranges are at most `grain` long (0 counts as 1) and start at multiples of it. The items are
-    /// split between memory nodes in proportion to their workers, at the same place for the same
-    /// (n_items, grain); a worker takes ranges of its own node first, then of the others. Which
-    /// worker runs a range, and whether a given worker gets any, is left to chance: results must
-    /// not depend on it. One range or one worker: runs in the caller without touching the others.
-    /// Errors: none; n_items is below 2^53; bodies must not throw, and must not call parallel_for
-    /// of the same pool.
+    /// split into a stretch for each worker, at the same places for the same (n_items, grain),
+    /// those of a memory node side by side; a worker takes ranges of its own stretch in order, then
+    /// what is left of its node's, then of the others'. Which worker runs a range, and whether a
+    /// given worker gets any, is left to chance: results must not depend on it. One range or one
+    /// worker: runs in the caller without touching the others. Errors: none; n_items is below 2^53;
+    /// bodies must not throw, and must not call parallel_for of the same pool.
     template <class Body>
     void parallel_for(size_t n_items, size_t grain, Body&& body) noexcept {
         using Plain = std::remove_reference_t<Body>;
@@ -81,9 +81,14 @@ class ThreadPool {
         void (*call)(void* context, size_t begin, size_t end, size_t worker) = nullptr;
         void* context = nullptr;
     };
-    // The items of one node, claimed from the front. A cache line of its own.
-    struct alignas(64) NodeRange {
+    // Items claimed from the front. A cache line of its own.
+    struct alignas(64) Stretch {
         std::atomic<size_t> next{0};
+        size_t end = 0;
+    };
+    // Stretches [first, end) of a node.
+    struct NodeStretches {
+        size_t first = 0;
         size_t end = 0;
     };
 
@@ -92,14 +97,18 @@ class ThreadPool {
     void run(Job job, size_t n_items, size_t grain) noexcept;
     void split(size_t n_items, size_t grain) noexcept;
     void work(size_t worker) noexcept;
+    void take_all(size_t stretch, size_t worker) noexcept;
+    void deal_stretches();
     void worker_main(size_t worker) noexcept;
     bool spin_for_region(uint32_t seen) const noexcept;
     void sleep(uint32_t seen) noexcept;
     void wake_one() noexcept;
 
     std::vector<WorkerPlace> places_;
-    std::vector<size_t> node_workers_end_;  // [n_nodes] workers of this node and those before
-    std::unique_ptr<NodeRange[]> ranges_;   // [n_nodes]
+    std::vector<NodeStretches> nodes_;
+    std::vector<size_t> stretch_of_;   // [n_workers]
+    std::vector<size_t> workers_end_;  // [n_stretches] workers of this stretch and those before
+    std::unique_ptr<Stretch[]> stretches_;
     uint32_t spin_us_;
     bool yielding_;  // more workers than CPUs
 

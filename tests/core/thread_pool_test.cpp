@@ -79,7 +79,7 @@ TEST(ThreadPool, runs_every_item_once) {
 }
 
 TEST(ThreadPool, runs_every_item_once_on_several_nodes) {
-    const std::vector<std::vector<size_t>> machines = {{1, 1}, {2, 2}, {1, 3}, {1, 1, 2}};
+    const std::vector<std::vector<size_t>> machines = {{1, 1}, {2, 2}, {1, 3}, {1, 1, 2}, {18, 1}};
     for (const auto& machine : machines) {
         const auto pool = make_pool_on_nodes(machine);
         ASSERT_NE(pool, nullptr);
