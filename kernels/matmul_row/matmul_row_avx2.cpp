@@ -22,7 +22,7 @@ void matmul_row_pack_avx2(const PackRowArgs& args);
 
 namespace {
 
-// Fewer activation rows are multiplied straight from the packed weights.
+// Fewer activation rows, or limbs of them, are multiplied straight from the packed weights.
 constexpr size_t kTileMinRows = 4;
 
 template <WeightType kType>
@@ -194,7 +194,7 @@ struct Scheme {
 
 template <WeightType kType>
 void run_type(const MatmulRowArgs& args) {
-    if (args.x.n_limbs == 1 && args.m >= kTileMinRows) {
+    if (args.m * args.x.n_limbs >= kTileMinRows) {
         run_many<Scheme<kType>>(args);
     } else {
         run_few<Few<kType>>(args);

@@ -133,6 +133,23 @@ inline void finish_eight(const MatmulRowArgs& args, int32_t zero, const int32_t*
     _mm256_storeu_ps(args.out + row * args.out_stride + column, y);
 }
 
+// The same for fixed-point rows, whose limbs lie one behind the other.
+inline void finish_limbs_of_tile(const MatmulRowArgs& args, int32_t zero, const TileSums& sums,
+                                 size_t first, size_t n_limb_rows, size_t column,
+                                 size_t n_columns) {
+    for (size_t i = 0; i < n_limb_rows; i += kFixedPointLimbs) {
+        for (size_t at = 0; at < n_columns; at += kGroup) {
+            __m128i digits[kFixedPointLimbs];
+            for (size_t limb = 0; limb < kFixedPointLimbs; ++limb) {
+                const auto* from = reinterpret_cast<const __m128i*>(&sums[i + limb][at]);
+                digits[limb] = _mm_loadu_si128(from);
+            }
+            const size_t n = n_columns - at < kGroup ? n_columns - at : kGroup;
+            finish_limbs(args, zero, digits, (first + i) / kFixedPointLimbs, column + at, n);
+        }
+    }
+}
+
 // Finishes rows from `row` on; `n_columns` of the tile's columns are valid.
 inline void finish_tile(const MatmulRowArgs& args, int32_t zero, const TileSums& sums, size_t row,
                         size_t n_rows, size_t column, size_t n_columns) {
@@ -149,15 +166,18 @@ inline void finish_tile(const MatmulRowArgs& args, int32_t zero, const TileSums&
     }
 }
 
+// A limb of a fixed-point row is multiplied like a row.
 template <class Scheme>
 void run_many(const MatmulRowArgs& args) {
     constexpr size_t kBlockBytes = kTileFields / Scheme::kPlanes;
     const size_t weight_bytes = (args.k + Scheme::kStreams - 1) / Scheme::kStreams;
     const size_t row_bytes = Scheme::kStreams * args.x.stream_bytes;
+    const size_t m = args.m * args.x.n_limbs;
+    const size_t most_rows = kTileRows / args.x.n_limbs * args.x.n_limbs;
     Tile<Scheme::kPlanes> tile;
     alignas(64) TileSums sums;
-    for (size_t row = 0; row < args.m; row += kTileRows) {
-        const size_t n_rows = args.m - row < kTileRows ? args.m - row : kTileRows;
+    for (size_t row = 0; row < m; row += most_rows) {
+        const size_t n_rows = m - row < most_rows ? m - row : most_rows;
         for (size_t column = args.n_begin; column < args.n_end; column += kTileColumns) {
             memset(sums, 0, n_rows * sizeof(sums[0]));
             for (size_t byte = 0; byte < weight_bytes; byte += kBlockBytes) {
@@ -168,9 +188,13 @@ void run_many(const MatmulRowArgs& args) {
                                      args.x.stream_bytes};
                 Scheme::multiply_rows(tile, x, n_rows, (n_bytes + kQuad - 1) / kQuad, sums);
             }
-            const size_t n = args.n_end - column;
-            finish_tile(args, Scheme::kZero, sums, row, n_rows, column,
-                        n < kTileColumns ? n : kTileColumns);
+            const size_t left = args.n_end - column;
+            const size_t n = left < kTileColumns ? left : kTileColumns;
+            if (args.x.n_limbs == 1) {
+                finish_tile(args, Scheme::kZero, sums, row, n_rows, column, n);
+            } else {
+                finish_limbs_of_tile(args, Scheme::kZero, sums, row, n_rows, column, n);
+            }
         }
     }
 }
