@@ -3,31 +3,16 @@
 // took on the clock and of the processors, and the number of soft tokens. Stays loaded between
 // lines, so that several programs can take turns.
 // Usage: encode_picture MODEL MMPROJ PICTURE BUDGET THREADS f32|int8
-#include <chrono>
-#include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <string>
 #include <vector>
 
+#include "bench/peers/encode_turns.h"
 #include "core/vision/vision_encoder.h"
 #include "frontends/image/picture_reader.h"
 #include "frontends/image/preprocess.h"
 
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double ms_since(Clock::time_point start) {
-    return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
-
-int fail(const gemlet::Status& status) {
-    std::fprintf(stderr, "%s\n", status.message().c_str());
-    return 1;
-}
-
-}  // namespace
+using gemlet::bench::fail;
 
 int main(int argc, char** argv) {
     if (argc != 7) return 2;
@@ -45,17 +30,10 @@ int main(int argc, char** argv) {
     const auto picture = gemlet::image::read_picture_file(arguments[2]);
     if (!picture) return fail(picture.error());
     std::vector<float> soft(options.max_soft_tokens * (*encoder)->config().text_width);
-    while (std::getchar() == '\n') {
-        const Clock::time_point start = Clock::now();
-        const std::clock_t start_cpu = std::clock();
+    return gemlet::bench::answer_lines([&]() -> gemlet::Result<size_t> {
         const auto grid = gemlet::image::patches_of(*picture, options.max_soft_tokens,
                                                     (*encoder)->config().patch_side);
-        if (!grid) return fail(grid.error());
-        const auto n = (*encoder)->encode(*grid, soft);
-        if (!n) return fail(n.error());
-        const double cpu_ms = 1e3 * static_cast<double>(std::clock() - start_cpu) / CLOCKS_PER_SEC;
-        std::printf("%.3f %.3f %zu\n", ms_since(start), cpu_ms, *n);
-        std::fflush(stdout);
-    }
-    return 0;
+        GEMLET_TRY(grid);
+        return (*encoder)->encode(*grid, soft);
+    });
 }

@@ -3,31 +3,16 @@
 // this took on the clock and of the processors, and the number of soft tokens. Stays loaded between
 // lines, so that several programs can take turns. MMPROJ may be empty.
 // Usage: encode_sound MODEL MMPROJ SOUND THREADS auto|f32|int8
-#include <chrono>
-#include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <string>
 #include <vector>
 
+#include "bench/peers/encode_turns.h"
 #include "core/audio/audio_encoder.h"
 #include "frontends/audio/mel.h"
 #include "frontends/audio/sound_reader.h"
 
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double ms_since(Clock::time_point start) {
-    return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
-
-int fail(const gemlet::Status& status) {
-    std::fprintf(stderr, "%s\n", status.message().c_str());
-    return 1;
-}
-
-}  // namespace
+using gemlet::bench::fail;
 
 int main(int argc, char** argv) {
     if (argc != 6) return 2;
@@ -55,16 +40,9 @@ int main(int argc, char** argv) {
     samples.resize(n_samples);
     const gemlet::AudioConfig& config = (*encoder)->config();
     std::vector<float> soft(gemlet::kMaxAudioTokens * config.text_width);
-    while (std::getchar() == '\n') {
-        const Clock::time_point start = Clock::now();
-        const std::clock_t start_cpu = std::clock();
+    return gemlet::bench::answer_lines([&]() -> gemlet::Result<size_t> {
         const auto frames = gemlet::audio::log_mel(samples);
-        if (!frames) return fail(frames.error());
-        const auto n = (*encoder)->encode(*frames, frames->size() / config.frame_width, soft);
-        if (!n) return fail(n.error());
-        const double cpu_ms = 1e3 * static_cast<double>(std::clock() - start_cpu) / CLOCKS_PER_SEC;
-        std::printf("%.3f %.3f %zu\n", ms_since(start), cpu_ms, *n);
-        std::fflush(stdout);
-    }
-    return 0;
+        GEMLET_TRY(frames);
+        return (*encoder)->encode(*frames, frames->size() / config.frame_width, soft);
+    });
 }

@@ -16,16 +16,6 @@
 namespace gemlet {
 namespace {
 
-Status open_error(int error, const std::string& path) {
-    if (error == ENOENT || error == ENOTDIR) {
-        return {StatusCode::not_found, "no such file", path};
-    }
-    if (error == EACCES || error == EPERM) {
-        return {StatusCode::io, "not allowed to read the file", path, error};
-    }
-    return {StatusCode::io, "cannot open the file", path, error};
-}
-
 // Maps what `descriptor` refers to; an empty file has no mapping and a null address.
 Status map_descriptor(int descriptor, const std::string& path, std::span<const uint8_t>& mapped) {
     struct stat facts {};
@@ -51,13 +41,23 @@ Status map_descriptor(int descriptor, const std::string& path, std::span<const u
 
 }  // namespace
 
+Status file_open_error(int error, const std::string& path) {
+    if (error == ENOENT || error == ENOTDIR) {
+        return {StatusCode::not_found, "no such file", path};
+    }
+    if (error == EACCES || error == EPERM) {
+        return {StatusCode::io, "not allowed to read the file", path, error};
+    }
+    return {StatusCode::io, "cannot open the file", path, error};
+}
+
 Result<MappedFile> MappedFile::open(const std::string& path) {
     if (path.find('\0') != std::string::npos) {
         return Status(StatusCode::bad_argument, "path holds a NUL byte", path);
     }
     // Not blocking: a pipe without a writer must be refused, not waited for.
     const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (descriptor < 0) return open_error(errno, path);
+    if (descriptor < 0) return file_open_error(errno, path);
     MappedFile file;
     file.path_ = path;
     std::span<const uint8_t> mapped;

@@ -10,6 +10,10 @@
 
 namespace gemlet {
 
+/// What to say about a file that open(2) refused with `error`: `not_found` or `io`, the subject is
+/// the path.
+Status file_open_error(int error, const std::string& path);
+
 /// Owns one read-only mapping; movable. The bytes stay valid until destruction.
 class MappedFile {
   public:

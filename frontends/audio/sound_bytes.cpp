@@ -9,21 +9,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "core/files/mapped_file.h"
+
 namespace gemlet::audio {
-namespace {
-
-Status open_error(int error, const std::string& path) {
-    if (error == ENOENT || error == ENOTDIR) {
-        return {StatusCode::not_found, "no such file", path};
-    }
-    if (error == EACCES || error == EPERM) {
-        return {StatusCode::io, "not allowed to read the file", path, error};
-    }
-    return {StatusCode::io, "cannot open the file", path, error};
-}
-
-}  // namespace
-
 Result<std::unique_ptr<SoundBytes>> SoundBytes::open(const std::string& path) {
     if (path.find('\0') != std::string::npos) {
         return Status(StatusCode::bad_argument, "path holds a NUL byte", path);
@@ -32,7 +20,7 @@ Result<std::unique_ptr<SoundBytes>> SoundBytes::open(const std::string& path) {
     bytes->name_ = path;
     // Not blocking: a pipe without a writer must be refused, not waited for.
     bytes->descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (bytes->descriptor_ < 0) return open_error(errno, path);
+    if (bytes->descriptor_ < 0) return file_open_error(errno, path);
     struct stat facts {};
     if (fstat(bytes->descriptor_, &facts) != 0) {
         return Status(StatusCode::io, "cannot read the file's size", path, errno);

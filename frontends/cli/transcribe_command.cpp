@@ -264,7 +264,6 @@ class Run {
 Failure work(const Options& options, const Setup& setup) {
     EngineOptions engine = engine_options(options);
     engine.parallel = options.live ? 1 : options.parallel;
-    engine.max_wanted = engine.parallel;
     if (engine.context == 0) {
         engine.context = decoder_context(setup.segments.max_seconds, setup.task);
     }
