@@ -117,6 +117,30 @@ void add_sampling(CLI::App& app, Options& o) {
         ->check(CLI::ExistingFile);
 }
 
+/// perplexity --compare A B FILE, or A FILE --compare B.
+void add_comparison(CLI::App& perplexity, Options& o, CLI::Option* text) {
+    CLI::Option* model = perplexity.get_option("MODEL");
+    perplexity
+        .add_option("--compare", o.compared,
+                    "two models: how far the second departs from the first, as divergence (KL) of "
+                    "its\nprobabilities and agreement of the likeliest token")
+        ->expected(1, 3)  // the text may follow, which is then taken for a third
+        ->type_name("A B");
+    text->required(false);
+    model->required(false);
+    perplexity.footer("gemlet perplexity --compare A B FILE");
+    perplexity.final_callback([&o] {
+        const size_t n = o.compared.size();
+        if (n > 1) {
+            if (o.file.empty()) o.file = n == 3 ? o.compared[2] : o.model;
+            o.model = o.compared[0];
+        }
+        if (n > 0) o.compare = o.compared[n > 1 ? 1 : 0];
+        if (o.model.empty()) throw CLI::RequiredError("MODEL");
+        if (o.file.empty()) throw CLI::RequiredError("FILE");
+    });
+}
+
 void add_conversation(CLI::App& app, Options& o) {
     CLI::App* run = app.add_subcommand("run", "Answer one prompt");
     add_engine(*run, o);
@@ -165,7 +189,8 @@ void add_measures(CLI::App& app, Options& o) {
     bench->add_flag("--json", o.json, "print one JSON object");
     CLI::App* perplexity = app.add_subcommand("perplexity", "Perplexity over a text");
     add_engine(*perplexity, o);
-    perplexity->add_option("FILE", o.file, "UTF-8 text")->required();
+    CLI::Option* text = perplexity->add_option("FILE", o.file, "UTF-8 text")->required();
+    add_comparison(*perplexity, o, text);
     perplexity->add_option("--window", o.window, "tokens of a window")->capture_default_str();
     perplexity->add_flag("--json", o.json, "print as JSON (the default)");
     perplexity->add_option("--precision", o.precision, "f32 keeps activations in float")

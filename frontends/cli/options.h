@@ -94,6 +94,8 @@ struct Options {
     std::string precision;
     std::string file;
     size_t window = 512;
+    std::vector<std::string> compared;
+    std::string compare;  // the second model; empty: one is measured
 };
 
 /// What to do after reading the command line.
