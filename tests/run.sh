@@ -4,7 +4,8 @@
 # Usage: tests/run.sh [--quick | --tidy]
 #   --quick  only the developer preset
 #   --tidy   before everything else clang-tidy, as the preset tidy runs it
-# Exits 0 only if everything passed. ctest's summary of the preset `dev` is the last thing printed.
+# Exits 0 only if everything passed. The last thing printed is ctest's summary of the preset `dev` or,
+# where something failed, the names of what did.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
@@ -41,10 +42,12 @@ run_preset() {
 failed=()
 for preset in "${presets[@]}"; do
     start=$SECONDS
-    if [[ $preset == dev && ${#failed[@]} -gt 0 ]]; then
-        echo "FAILED before the preset dev: ${failed[*]}"
-    fi
     run_preset "$preset" || failed+=("$preset")
     [[ $preset == dev ]] || echo "== $preset: $((SECONDS - start)) s =="
+done
+
+for preset in "${failed[@]}"; do
+    echo "FAILED: $preset"
+    cat "build/$preset/Testing/Temporary/LastTestsFailed.log" 2>/dev/null
 done
 [[ ${#failed[@]} -eq 0 ]]
