@@ -1,5 +1,6 @@
-// Detection: the compiler's CPU model is filled from CPUID and XGETBV, so a set whose registers the
-// operating system does not save is reported as absent.
+// Detection. x86: the compiler's CPU model is filled from CPUID and XGETBV, so a set whose
+// registers the operating system does not save is reported as absent. ARM: the operating system
+// tells; every 64-bit ARM has NEON.
 #include "kernels/isa.h"
 
 #if defined(__x86_64__)
@@ -7,6 +8,12 @@
 #if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
+#endif
+#elif defined(__aarch64__)
+#if defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 #endif
 
@@ -44,6 +51,32 @@ bool has_amx() {
 }
 #endif
 
+#if defined(__aarch64__)
+struct ArmFeatures {
+    bool dotprod = false;
+    bool i8mm = false;
+};
+
+#if defined(__linux__)
+ArmFeatures arm_features() {
+    constexpr unsigned long kDotprod = 1UL << 20U;  // HWCAP_ASIMDDP
+    constexpr unsigned long kI8mm = 1UL << 13U;     // HWCAP2_I8MM
+    return {(getauxval(AT_HWCAP) & kDotprod) != 0, (getauxval(AT_HWCAP2) & kI8mm) != 0};
+}
+#elif defined(__APPLE__)
+bool has_feature(const char* name) {
+    int value = 0;
+    size_t n_bytes = sizeof(value);
+    return sysctlbyname(name, &value, &n_bytes, nullptr, 0) == 0 && value != 0;
+}
+ArmFeatures arm_features() {
+    return {has_feature("hw.optional.arm.FEAT_DotProd"), has_feature("hw.optional.arm.FEAT_I8MM")};
+}
+#else
+ArmFeatures arm_features() { return {}; }
+#endif
+#endif
+
 }  // namespace
 
 const char* isa_name(Isa isa) { return kNames[static_cast<size_t>(isa)]; }
@@ -78,6 +111,11 @@ IsaSet detect_isas() {
     const bool avx512vnni = avx512 && __builtin_cpu_supports("avx512vnni");
     if (avx512vnni) set.add(Isa::avx512vnni);
     if (avx512vnni && has_amx()) set.add(Isa::amx);
+#elif defined(__aarch64__)
+    const ArmFeatures features = arm_features();
+    set.add(Isa::neon);
+    if (features.dotprod) set.add(Isa::dotprod);
+    if (features.dotprod && features.i8mm) set.add(Isa::i8mm);
 #endif
     return set;
 }

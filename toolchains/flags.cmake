@@ -13,6 +13,7 @@ if(GEMLET_ASSERTS)
   # Optimised build types define NDEBUG, which would switch assert off again.
   target_compile_options(gemlet_flags INTERFACE -UNDEBUG)
 endif()
+string(REPLACE "," ";" GEMLET_SANITIZERS "${GEMLET_SANITIZE}")
 if(GEMLET_SANITIZE)
   target_compile_options(gemlet_flags INTERFACE -fsanitize=${GEMLET_SANITIZE}
                                                 -fno-omit-frame-pointer -fno-sanitize-recover=all)
@@ -32,4 +33,8 @@ set(GEMLET_FLAGS_avxvnni ${GEMLET_FLAGS_avx2} -mavxvnni)
 # then reports in our files.
 set(GEMLET_FLAGS_avx512 -Wno-uninitialized -Wno-maybe-uninitialized ${GEMLET_FLAGS_avx2} -mavx512f -mavx512bw -mavx512vl -mavx512dq)
 set(GEMLET_FLAGS_avx512vnni ${GEMLET_FLAGS_avx512} -mavx512vnni)
+# ARM: the baseline, ARMv8.0, has NEON.
+set(GEMLET_FLAGS_neon "")
+set(GEMLET_FLAGS_dotprod -march=armv8.2-a+dotprod)
+set(GEMLET_FLAGS_i8mm -march=armv8.2-a+dotprod+i8mm)
 set(GEMLET_FLAGS_amx ${GEMLET_FLAGS_avx512vnni} -mamx-tile -mamx-int8)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs the system packages (Debian 12, Ubuntu 24.04 or later) that are missing, and nothing when
 # none is. The only list of them.
-# Usage: toolchains/install_packages.sh [build] [test] [video]     what for; default: build
+# Usage: toolchains/install_packages.sh [build] [test] [video] [arm64]     what for; default: build
 set -euo pipefail
 
 build_packages=(
@@ -21,6 +21,9 @@ video_packages=(         # large, and few need them
 test_packages=(
     libgtest-dev python3 clang-format-14 clang-tidy-14
 )
+arm64_packages=(         # cross compiler, and an emulator for the tests
+    g++-aarch64-linux-gnu qemu-user-static
+)
 
 wanted=()
 for purpose in "${@:-build}"; do
@@ -28,7 +31,8 @@ for purpose in "${@:-build}"; do
         build) wanted+=("${build_packages[@]}") ;;
         test) wanted+=("${test_packages[@]}") ;;
         video) wanted+=("${video_packages[@]}") ;;
-        *) echo "usage: $0 [build] [test] [video]" >&2; exit 2 ;;
+        arm64) wanted+=("${arm64_packages[@]}") ;;
+        *) echo "usage: $0 [build] [test] [video] [arm64]" >&2; exit 2 ;;
     esac
 done
 

@@ -8,6 +8,9 @@ extern const AttentionVariant attention_scalar;
 extern const AttentionVariant attention_avx2;
 extern const AttentionVariant attention_avx512;
 #endif
+#ifdef GEMLET_ARM_KERNELS
+extern const AttentionVariant attention_neon;
+#endif
 
 namespace {
 
@@ -15,6 +18,9 @@ constexpr const AttentionVariant* kVariants[] = {
 #ifdef GEMLET_X86_KERNELS
     &attention_avx512,
     &attention_avx2,
+#endif
+#ifdef GEMLET_ARM_KERNELS
+    &attention_neon,
 #endif
     &attention_scalar,
 };

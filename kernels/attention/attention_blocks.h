@@ -1,4 +1,4 @@
-// Attention block by block for all queries of a call, written on parts once for all x86 instruction
+// Attention block by block for all queries of a call, written on parts once for all instruction
 // sets. Included after kernels/vector/dot_tile.h; everything has internal linkage.
 //
 // A block of 32 keys goes through three steps: scores (tiles of queries x 4 keys; the keys are
@@ -97,10 +97,10 @@ void find_slots(const AttentionArgs& args, int32_t start, Block& block) {
 
 template <size_t kRows>
 void score_tile(const AttentionArgs& args, const uint8_t* const* keys, size_t query, float* p) {
-    __m128 sums[kRows];
+    Four sums[kRows];
     dot_tile<kRows, kTileColumns, WeightsF32>(args.q + query * args.q_stride, args.q_stride, keys,
                                               args.head_dim, 0, sums);
-    for (size_t row = 0; row < kRows; ++row) _mm_storeu_ps(p + row * kAttentionBlock, sums[row]);
+    for (size_t row = 0; row < kRows; ++row) four_store(p + row * kAttentionBlock, sums[row]);
 }
 
 // Scores of the four keys from j on for all queries.
@@ -119,7 +119,7 @@ void score_keys(const AttentionArgs& args, const uint8_t* const* keys, int j, fl
 
 inline void prefetch_row(const uint8_t* row, size_t n_bytes) {
     for (size_t i = 0; i < n_bytes; i += 64) {
-        _mm_prefetch(reinterpret_cast<const char*>(row + i), _MM_HINT_T1);
+        __builtin_prefetch(row + i, 0, 2);
     }
 }
 
@@ -146,15 +146,15 @@ void pack_keys(const AttentionArgs& args, const Block& block, float* panel) {
             }
         }
         for (size_t d = 0; d < args.head_dim; d += 8) {
-            __m256 r[8];
+            Eight r[8];
 #pragma GCC unroll 8
-            for (size_t i = 0; i < 8; ++i) r[i] = _mm256_loadu_ps(rows[i] + d);
+            for (size_t i = 0; i < 8; ++i) r[i] = eight_load(rows[i] + d);
             transpose_eight(r);
             float* to = panel + d / 16 * kAttentionBlock + first;
 #pragma GCC unroll 8
             for (size_t i = 0; i < 8; ++i) {
                 const size_t place = place_of_lane(d % 16 + i);
-                _mm256_storeu_ps(to + place * steps * kAttentionBlock, r[i]);
+                eight_store(to + place * steps * kAttentionBlock, r[i]);
             }
         }
     }
@@ -253,7 +253,7 @@ void weigh_query(const AttentionArgs& args, const Block& block, const Workspace&
     const bool scaled = args.kv_type == KvType::i8;
     Part scores[kBlockParts];
     Part maxima = part_set(-INFINITY);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (size_t i = 0; i < kBlockParts; ++i) {
         Part score = part_load(p + i * kPartLanes);
         if (scaled) score = part_mul(score, part_load(block.k_scale + i * kPartLanes));
@@ -268,7 +268,7 @@ void weigh_query(const AttentionArgs& args, const Block& block, const Workspace&
     const Part correction = part_exp(part_set(old_max - max));
     space.max[query] = max;
     space.correction[query] = part_first(correction);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (size_t i = 0; i < kBlockParts; ++i) {
         // A score of -infinity outside the range gives exactly 0.
         scores[i] = part_exp(part_sub(scores[i], part_set(max)));
@@ -277,7 +277,7 @@ void weigh_query(const AttentionArgs& args, const Block& block, const Workspace&
         part_store(p + i * kPartLanes, factor);
     }
     float* sums = space.sums + query * 16;
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (size_t i = 0; i < kParts; ++i) {
         const Part low = part_fma(part_load(sums + i * kPartLanes), correction, scores[i]);
         part_store(sums + i * kPartLanes, part_add(low, scores[i + kParts]));

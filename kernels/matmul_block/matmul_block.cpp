@@ -11,6 +11,11 @@ extern const MatmulBlockVariant matmul_block_avx512vnni;
 extern const MatmulBlockVariant matmul_block_avxvnni;
 extern const MatmulBlockVariant matmul_block_avx2;
 #endif
+#ifdef GEMLET_ARM_KERNELS
+extern const MatmulBlockVariant matmul_block_i8mm;
+extern const MatmulBlockVariant matmul_block_dotprod;
+extern const MatmulBlockVariant matmul_block_neon;
+#endif
 extern const MatmulBlockVariant matmul_block_scalar;
 
 namespace {
@@ -18,6 +23,9 @@ namespace {
 constexpr const MatmulBlockVariant* kVariants[] = {
 #ifdef GEMLET_X86_KERNELS
     &matmul_block_amx,    &matmul_block_avx512vnni, &matmul_block_avxvnni, &matmul_block_avx2,
+#endif
+#ifdef GEMLET_ARM_KERNELS
+    &matmul_block_i8mm,   &matmul_block_dotprod,    &matmul_block_neon,
 #endif
     &matmul_block_scalar,
 };

@@ -10,6 +10,9 @@ extern const MatmulFloatVariant matmul_float_scalar;
 extern const MatmulFloatVariant matmul_float_avx2;
 extern const MatmulFloatVariant matmul_float_avx512;
 #endif
+#ifdef GEMLET_ARM_KERNELS
+extern const MatmulFloatVariant matmul_float_neon;
+#endif
 
 namespace {
 
@@ -17,6 +20,9 @@ constexpr const MatmulFloatVariant* kVariants[] = {
 #ifdef GEMLET_X86_KERNELS
     &matmul_float_avx512,
     &matmul_float_avx2,
+#endif
+#ifdef GEMLET_ARM_KERNELS
+    &matmul_float_neon,
 #endif
     &matmul_float_scalar,
 };

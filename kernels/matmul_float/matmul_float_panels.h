@@ -1,4 +1,4 @@
-// The float matrix product of many rows, written once for all x86 instruction sets. Included after
+// The float matrix product of many rows, written once for all instruction sets. Included after
 // matmul_float_tiles.h and kernels/vector/lane_order.h; everything has internal linkage.
 //
 // A tile of outputs is kept in registers, columns side by side in a register, and every step adds
@@ -29,19 +29,19 @@ constexpr size_t kFirstLevelFloats = size_t{4} * 1024;
 constexpr size_t kSecondLevelFloats = size_t{96} * 1024;
 
 template <WeightType kType>
-inline __m256 load_eight(const uint8_t* row, size_t at) {
+inline Eight load_eight(const uint8_t* row, size_t at) {
     if constexpr (kType == WeightType::f32) {
-        return _mm256_loadu_ps(reinterpret_cast<const float*>(row) + at);
+        return eight_load(reinterpret_cast<const float*>(row) + at);
+    } else if constexpr (kType == WeightType::f16) {
+        return eight_load_f16(row + 2 * at);
     } else {
-        const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(row + 2 * at));
-        if constexpr (kType == WeightType::f16) return _mm256_cvtph_ps(bits);
-        return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+        return eight_load_bf16(row + 2 * at);
     }
 }
 
 // The elements at .. at + 7 of a row of k, zeros behind its end.
 template <WeightType kType>
-inline __m256 load_eight_of(const uint8_t* row, size_t at, size_t k) {
+inline Eight load_eight_of(const uint8_t* row, size_t at, size_t k) {
     constexpr size_t kBytes = kType == WeightType::f32 ? 4 : 2;
     if (at + 8 <= k) return load_eight<kType>(row, at);
     uint8_t bytes[8 * kBytes] = {};
@@ -52,21 +52,21 @@ inline __m256 load_eight_of(const uint8_t* row, size_t at, size_t k) {
 // Packs eight rows as rows first .. first + 7 of an operand with n_rows rows. Steps go upwards, so
 // that what a store writes beyond its rows is overwritten by the next.
 template <WeightType kType>
-void pack_eight(const uint8_t* const* rows, size_t k, size_t n_rows, float* out, __m256 low,
-                __m256 high) {
+void pack_eight(const uint8_t* const* rows, size_t k, size_t n_rows, float* out, Eight low,
+                Eight high) {
     const size_t stride = packed_lane_floats(k, n_rows);
     for (size_t step = 0; step < packed_steps(k); ++step) {
         for (size_t half = 0; half < kPackedLanes; half += 8) {
-            __m256 r[8];
+            Eight r[8];
 #pragma GCC unroll 8
             for (size_t i = 0; i < 8; ++i) {
-                const __m256 v = load_eight_of<kType>(rows[i], step * kPackedLanes + half, k);
-                r[i] = _mm256_min_ps(_mm256_max_ps(v, low), high);
+                const Eight v = load_eight_of<kType>(rows[i], step * kPackedLanes + half, k);
+                r[i] = eight_clamp(v, low, high);
             }
             transpose_eight(r);
 #pragma GCC unroll 8
             for (size_t i = 0; i < 8; ++i) {
-                _mm256_storeu_ps(out + place_of_lane(half + i) * stride + step * n_rows, r[i]);
+                eight_store(out + place_of_lane(half + i) * stride + step * n_rows, r[i]);
             }
         }
     }
@@ -74,8 +74,8 @@ void pack_eight(const uint8_t* const* rows, size_t k, size_t n_rows, float* out,
 
 void pack_inputs(const PackFloatArgs& args) {
     const size_t tile_floats = kPackedLanes * packed_lane_floats(args.k, kPanelRows);
-    const __m256 low = _mm256_set1_ps(args.low);
-    const __m256 high = _mm256_set1_ps(args.high);
+    const Eight low = eight_set(args.low);
+    const Eight high = eight_set(args.high);
     for (size_t m = 0; m < args.m; m += kPanelRows) {
         float* out = args.out + m / kPanelRows * tile_floats;
         // The last eight first: what they write beyond their rows belongs to those before them.
@@ -94,8 +94,8 @@ void pack_inputs(const PackFloatArgs& args) {
 
 // Packs the weight rows n .. n + kPanelColumns - 1; those behind n_end repeat the last.
 void pack_panel(const PackedFloatArgs& args, size_t n, float* out, float* dequantised) {
-    const __m256 none = _mm256_set1_ps(INFINITY);
-    const __m256 all = _mm256_set1_ps(-INFINITY);
+    const Eight none = eight_set(INFINITY);
+    const Eight all = eight_set(-INFINITY);
     for (size_t first = 0; first < kPanelColumns; first += 8) {
         const uint8_t* rows[8];
         for (size_t i = 0; i < 8; ++i) {

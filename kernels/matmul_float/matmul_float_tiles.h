@@ -1,5 +1,5 @@
 // The float matrix product in tiles of dot products (kernels/vector/dot_tile.h), written once for
-// all x86 instruction sets. Included after dot_tile.h; everything has internal linkage.
+// all instruction sets. Included after dot_tile.h; everything has internal linkage.
 //
 // Input rows are taken in blocks that stay in the second-level cache while all weight rows pass by;
 // weights are converted in registers, once for each kTileRows input rows. A block of one row (the
@@ -30,14 +30,14 @@ size_t rows_of_block(size_t k) {
 // written.
 template <size_t kRows, size_t kColumns, class Weights>
 void run_tile(const MatmulFloatArgs& args, const uint8_t* const* w, size_t m, size_t n) {
-    __m128 sums[kRows];
+    Four sums[kRows];
     dot_tile<kRows, kColumns, Weights>(args.x + m * args.x_stride, args.x_stride, w, args.k,
                                        kTileColumns * args.weight_stride_bytes, sums);
     const size_t left = args.n_end - n;
     const size_t n_columns = left < kColumns ? left : kColumns;
     for (size_t row = 0; row < kRows; ++row) {
         float columns[kTileColumns];
-        _mm_storeu_ps(columns, sums[row]);
+        four_store(columns, sums[row]);
         memcpy(args.out + (m + row) * args.out_stride + n, columns, n_columns * sizeof(float));
     }
 }

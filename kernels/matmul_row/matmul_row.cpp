@@ -10,12 +10,20 @@ extern const MatmulRowVariant matmul_row_avxvnni;
 extern const MatmulRowVariant matmul_row_avx512vnni;
 extern const MatmulRowVariant matmul_row_amx;
 #endif
+#ifdef GEMLET_ARM_KERNELS
+extern const MatmulRowVariant matmul_row_neon;
+extern const MatmulRowVariant matmul_row_dotprod;
+extern const MatmulRowVariant matmul_row_i8mm;
+#endif
 
 namespace {
 
 constexpr const MatmulRowVariant* kVariants[] = {
 #ifdef GEMLET_X86_KERNELS
     &matmul_row_amx,    &matmul_row_avx512vnni, &matmul_row_avxvnni, &matmul_row_avx2,
+#endif
+#ifdef GEMLET_ARM_KERNELS
+    &matmul_row_i8mm,   &matmul_row_dotprod,    &matmul_row_neon,
 #endif
     &matmul_row_scalar,
 };

@@ -5,7 +5,8 @@
 // Registers with AVX2: one half of the 16 lanes at a time, so that 3 x 4 sums, 3 inputs and one
 // weight fill 16 registers: 7 loads for 12 multiply-adds, where all lanes at once would allow 2 x 3
 // outputs and need 10. A single row takes all lanes in one pass: its weights come from memory, not
-// from the first-level cache. With AVX-512: 4 x 4 sums, 8 loads for 16 multiply-adds.
+// from the first-level cache. With AVX-512: 4 x 4 sums, 8 loads for 16 multiply-adds; with NEON the
+// same, a quarter of the lanes at a time.
 #pragma once
 
 namespace gemlet {
@@ -75,7 +76,7 @@ inline void add_products(const float* x, size_t x_stride, const uint8_t* const* 
             for (size_t column = 0; column < kColumns; ++column) {
                 const uint8_t* from = w[column] + at * Weights::kBytes;
                 if (kRows == 1 && part == 0) {
-                    _mm_prefetch(reinterpret_cast<const char*>(from + ahead_bytes), _MM_HINT_T0);
+                    __builtin_prefetch(from + ahead_bytes);
                 }
                 const Part weight = Weights::load(from);
 #pragma GCC unroll 4
@@ -105,7 +106,7 @@ inline void add_products(const float* x, size_t x_stride, const uint8_t* const* 
 // A single row is bound by memory: it asks for the weights ahead_bytes behind those in use.
 template <size_t kRows, size_t kColumns, class Weights>
 inline void dot_tile(const float* x, size_t x_stride, const uint8_t* const* w, size_t k,
-                     size_t ahead_bytes, __m128 (&out)[kRows]) {
+                     size_t ahead_bytes, Four (&out)[kRows]) {
     constexpr size_t kAtOnce = kRows == 1 || kColumns == 1 ? kParts : 1;
     constexpr size_t kPasses = kParts / kAtOnce;
     Part sums[kPasses][kRows][kColumns][kAtOnce] = {};
@@ -117,23 +118,23 @@ inline void dot_tile(const float* x, size_t x_stride, const uint8_t* const* w, s
         }
         if (end == k) break;
     }
-    __m256 eight[kRows][kColumns];
+    Joined joined[kRows][kColumns];
 #pragma GCC unroll 16
     for (size_t i = 0; i < kRows * kColumns; ++i) {
         const size_t row = i / kColumns;
         const size_t column = i % kColumns;
-        __m256 sum = part_fold(sums[0][row][column][0]);
-        if (kParts == 2) {
-            const Part high = sums[kPasses - 1][row][column][kAtOnce - 1];
-            sum = _mm256_add_ps(sum, part_fold(high));
+        Part lanes[kParts];
+#pragma GCC unroll 4
+        for (size_t part = 0; part < kParts; ++part) {
+            lanes[part] = sums[part / kAtOnce][row][column][part % kAtOnce];
         }
-        eight[row][column] = sum;
+        joined[row][column] = join_parts(lanes);
     }
 #pragma GCC unroll 4
     for (size_t row = 0; row < kRows; ++row) {
         constexpr size_t kLast = kColumns - 1;
-        out[row] = tree_of_four(eight[row][0], eight[row][kLast < 1 ? kLast : 1],
-                                eight[row][kLast < 2 ? kLast : 2], eight[row][kLast]);
+        out[row] = tree_of_four(joined[row][0], joined[row][kLast < 1 ? kLast : 1],
+                                joined[row][kLast < 2 ? kLast : 2], joined[row][kLast]);
     }
 }
 

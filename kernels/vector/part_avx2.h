@@ -93,3 +93,5 @@ inline __m256 part_fold_max(Part v) { return v; }
 
 }  // namespace
 }  // namespace gemlet
+
+#include "kernels/vector/part_sums_x86.h"

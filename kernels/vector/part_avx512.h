@@ -97,3 +97,5 @@ inline __m256 part_fold_max(Part v) { return _mm256_max_ps(part_low(v), part_hig
 
 }  // namespace
 }  // namespace gemlet
+
+#include "kernels/vector/part_sums_x86.h"

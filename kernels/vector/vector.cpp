@@ -8,6 +8,9 @@ extern const VectorVariant vector_scalar;
 extern const VectorVariant vector_avx2;
 extern const VectorVariant vector_avx512;
 #endif
+#ifdef GEMLET_ARM_KERNELS
+extern const VectorVariant vector_neon;
+#endif
 
 namespace {
 
@@ -15,6 +18,9 @@ constexpr const VectorVariant* kVariants[] = {
 #ifdef GEMLET_X86_KERNELS
     &vector_avx512,
     &vector_avx2,
+#endif
+#ifdef GEMLET_ARM_KERNELS
+    &vector_neon,
 #endif
     &vector_scalar,
 };

@@ -1,4 +1,4 @@
-// The row operations of vector.h, written on parts once for all x86 instruction sets. Included
+// The row operations of vector.h, written on parts once for all instruction sets. Included
 // after canonical_parts.h; everything has internal linkage. None of this is tuned further: rows are
 // short against the weights that a token reads, and lie in the first-level cache.
 #pragma once
@@ -33,7 +33,7 @@ float sum_of_squares(const float* x, size_t n) {
     for (Part& part : lanes) part = part_zero();
     size_t i = 0;
     for (; i + 16 <= n; i += 16) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (size_t part = 0; part < kParts; ++part) {
             const Part v = part_load(x + i + part * kPartLanes);
             lanes[part] = part_fma(v, v, lanes[part]);
