@@ -72,7 +72,7 @@ TowerCompute AudioEncoder::Parts::compute() const {
 void AudioEncoder::Parts::prepare_distances() {
     TowerCompute in_float = compute();
     in_float.blocks_in_float = true;
-    const std::lock_guard<std::mutex> lock(engine->one_step);
+    const std::lock_guard<TurnLock> lock(engine->one_step);
     gemlet::prepare_distances(in_float, {config, weights}, workspace);
 }
 
@@ -196,7 +196,7 @@ Result<size_t> AudioEncoder::encode(std::span<const float> frames, size_t n_fram
     if (soft.size() < n * config.text_width || (!encoded.empty() && encoded.size() < n_encoded)) {
         return bad("no room for the soft tokens", n);
     }
-    const std::lock_guard<std::mutex> lock(parts.engine->one_step);
+    const std::lock_guard<TurnLock> lock(parts.engine->one_step);
     const AffinityScope pinned = parts.engine->pool->pin_caller();
     parts.workspace.reset(config);
     encode_piece(parts.compute(), {config, parts.weights}, parts.workspace,
@@ -220,7 +220,7 @@ Result<size_t> AudioEncoder::push(std::span<const float> frames, size_t n_frames
     SoundPiece rest{frames.data(), n_frames, last};
     const size_t n = tokens_of(config, parts.workspace, rest);
     if (soft.size() / config.text_width < n) return bad("no room for the soft tokens", n);
-    const std::lock_guard<std::mutex> lock(parts.engine->one_step);
+    const std::lock_guard<TurnLock> lock(parts.engine->one_step);
     const AffinityScope pinned = parts.engine->pool->pin_caller();
     size_t n_done = 0;
     for (bool more = true; more;) {

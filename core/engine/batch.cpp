@@ -102,6 +102,10 @@ Status Batch::append(std::span<const Turn> turns, const PrefillHooks& hooks) noe
     return {};
 }
 
+size_t Batch::cut(std::span<const PromptRow> prompt, size_t begin, size_t most) const noexcept {
+    return parts_->stepper.cut(prompt, begin, most);
+}
+
 std::span<const float> Batch::logits(size_t slot) const noexcept {
     if (slot >= parts_->slots.size() || parts_->place[slot] == Parts::kNone) return {};
     return parts_->stepper.logits(parts_->place[slot]);
@@ -119,6 +123,17 @@ Status Batch::truncate(size_t slot, size_t size) noexcept {
     GEMLET_TRY(parts_->slots[slot].truncate(parts_->engine->checkpoint.config(), size));
     parts_->place[slot] = Parts::kNone;
     return {};
+}
+
+Status Batch::copy(size_t from, size_t to, size_t size) noexcept {
+    if (from >= parts_->slots.size() || to >= parts_->slots.size() || from == to) {
+        return {
+            StatusCode::bad_argument, "a batch has no such slot", {}, static_cast<int64_t>(from)};
+    }
+    parts_->slots[to].copy_from(parts_->slots[from]);
+    const Status status = truncate(to, size);
+    if (!status.ok()) (void)truncate(to, 0);  // cannot fail
+    return status;
 }
 
 }  // namespace gemlet

@@ -37,6 +37,9 @@ class Batch {
     /// Errors: as Session::append, and `bad_argument` for a slot that is not there or named twice;
     /// nothing is appended then.
     Status append(std::span<const Turn> turns, const PrefillHooks& hooks = {}) noexcept;
+    /// Where a turn that begins at `begin` of a prompt and takes at most `most` rows (not 0) must
+    /// end: earlier, or later, where it would cut a picture that the model sees as a whole.
+    size_t cut(std::span<const PromptRow> prompt, size_t begin, size_t most) const noexcept;
 
     /// Logits [vocab] after the last row a slot got in the latest append; empty when that append
     /// had no wanted turn for it.
@@ -47,6 +50,9 @@ class Batch {
     size_t context() const noexcept;
     /// Forgets a slot's positions from `size` on. Errors: as Session::truncate.
     Status truncate(size_t slot, size_t size) noexcept;
+    /// Makes slot `to` hold the first `size` positions of slot `from`, which stays as it is. On an
+    /// error `to` is empty. Errors: as truncate.
+    Status copy(size_t from, size_t to, size_t size) noexcept;
 
   private:
     struct Parts;

@@ -48,7 +48,7 @@ Result<Ceilings> Engine::measure_ceilings() {
         plan.add("probe", &data, kReadBytes);
         Result<Arena> arena = Arena::allocate(plan);
         GEMLET_TRY(arena);
-        const std::lock_guard<std::mutex> lock(parts_->one_step);
+        const std::lock_guard<TurnLock> lock(parts_->one_step);
         const AffinityScope pinned = pool.pin_caller();
         std::atomic<uint64_t> sink{0};
         const size_t n_grains = kReadBytes / kReadGrain;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 
 #include "core/engine/engine.h"
 #include "core/model/weights.h"
@@ -10,6 +9,7 @@
 #include "core/text/rotary.h"
 #include "core/text/workspace.h"
 #include "core/threads/thread_pool.h"
+#include "core/threads/turn_lock.h"
 #include "kernels/kernels.h"
 
 namespace gemlet {
@@ -22,7 +22,7 @@ struct EngineParts {
     Kernels kernels;
     IsaSet isas;
     std::unique_ptr<ThreadPool> pool;
-    std::mutex one_step;  // the pool runs one step at a time
+    TurnLock one_step;  // the pool runs one step at a time
 
     /// Longest run of rows a step must take: a picture seen both ways cannot be cut.
     size_t max_rows() const;

@@ -54,4 +54,10 @@ Status Slot::truncate(const ModelConfig& config, size_t to) {
     return {};
 }
 
+void Slot::copy_from(const Slot& other) {
+    cache.copy_from(other.cache, other.furthest);
+    size = other.size;
+    furthest = other.furthest;
+}
+
 }  // namespace gemlet

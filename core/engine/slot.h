@@ -23,6 +23,8 @@ struct Slot {
     Status check(const EngineParts& engine, std::span<const PromptRow> prompt) const;
     /// Forgets positions from `to` on. Errors: as Session::truncate.
     Status truncate(const ModelConfig& config, size_t to);
+    /// Takes over what another slot of the same engine holds.
+    void copy_from(const Slot& other);
 };
 
 }  // namespace gemlet

@@ -63,7 +63,7 @@ void Stepper::add(Slot& slot, std::span<const PromptRow> prompt, size_t begin, s
 }
 
 void Stepper::run(size_t first_logits) {
-    const std::lock_guard<std::mutex> lock(engine_->one_step);
+    const std::lock_guard<TurnLock> lock(engine_->one_step);
     const AffinityScope pinned = engine_->pool->pin_caller();
     workspace_.logits = logits(first_logits).data();
     const Compute compute{engine_->kernels, *engine_->pool, workspace_};

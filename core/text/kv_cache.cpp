@@ -92,6 +92,19 @@ Result<KvCache> KvCache::create(const ModelConfig& config, const TextWeights& we
     return cache;
 }
 
+void KvCache::copy_from(const KvCache& other, size_t n_positions) {
+    for (size_t i = 0; i < layers_.size(); ++i) {
+        const KvLayer& from = other.layers_[i];
+        const KvLayer& to = layers_[i];
+        const size_t n_slots = std::min(n_positions, from.n_slots);  // a ring: all of it
+        std::copy_n(from.k, n_slots * from.slot_stride_bytes, to.k);
+        std::copy_n(from.v, n_slots * from.slot_stride_bytes, to.v);
+        if (type_ != KvType::i8) continue;
+        std::copy_n(from.k_scale, n_slots * from.n_kv_heads, to.k_scale);
+        std::copy_n(from.v_scale, n_slots * from.n_kv_heads, to.v_scale);
+    }
+}
+
 void write_kv(const VectorVariant& vector, KvType type, const KvLayer& layer, size_t position,
               size_t head, const float* key, const float* value) {
     const size_t slot = position % layer.n_slots;

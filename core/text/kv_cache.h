@@ -52,6 +52,8 @@ class KvCache {
     size_t context() const { return context_; }
     /// Layer's own storage; index below the number of owning layers.
     const KvLayer& layer(size_t index) const { return layers_[index]; }
+    /// Copies what a cache of the same shape holds of the first `n_positions` positions written.
+    void copy_from(const KvCache& other, size_t n_positions);
     /// How far back positions may be dropped without losing what a window needs.
     size_t spare_slots() const { return spare_slots_; }
 

@@ -181,7 +181,7 @@ Result<size_t> VisionEncoder::encode(const PatchGrid& picture, std::span<float> 
                       static_cast<int64_t>(n_soft));
     }
     EngineParts& engine = *parts.engine;
-    const std::lock_guard<std::mutex> lock(engine.one_step);
+    const std::lock_guard<TurnLock> lock(engine.one_step);
     const AffinityScope pinned = engine.pool->pin_caller();
     const TowerCompute compute{engine.kernels,
                                *engine.pool,

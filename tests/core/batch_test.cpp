@@ -97,6 +97,25 @@ TEST_P(BatchTest, forgets_one_slot_and_keeps_the_others) {
     EXPECT_FALSE(batch_->truncate(4, 0).ok());
 }
 
+TEST_P(BatchTest, copies_what_a_slot_holds) {
+    const Rows a = tiny_prompt(40, 9);
+    Rows other(a.begin(), a.begin() + 36);
+    other.push_back(tiny_prompt(1, 10)[0]);
+    ASSERT_TRUE(append({{0, a}, {2, part(a, 0, 5)}}).ok());
+    ASSERT_TRUE(batch_->copy(0, 2, 36).ok());
+    EXPECT_EQ(batch_->size(2), 36U);
+    // Both go on, each on its own.
+    ASSERT_TRUE(append({{2, part(other, 36, 37)}, {0, part(other, 36, 37)}}).ok());
+    EXPECT_EQ(logits_of(*batch_, 2), fresh_logits(*engine_, other));
+    Rows longer = a;
+    longer.push_back(other.back());
+    EXPECT_EQ(logits_of(*batch_, 0), fresh_logits(*engine_, longer));
+    EXPECT_FALSE(batch_->copy(0, 0, 1).ok());
+    EXPECT_FALSE(batch_->copy(0, 4, 1).ok());
+    EXPECT_FALSE(batch_->copy(0, 1, 42).ok());
+    EXPECT_EQ(batch_->size(1), 0U);
+}
+
 TEST_P(BatchTest, refuses_a_turn_and_appends_none) {
     const Rows rows = tiny_prompt(10);
     Rows broken = rows;
