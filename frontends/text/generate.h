@@ -13,6 +13,7 @@
 #include "core/status.h"
 #include "frontends/text/chat/parser.h"
 #include "frontends/text/chat/prompt.h"
+#include "frontends/text/prompt_rows.h"
 #include "frontends/text/tokenizer/tokenizer.h"
 
 namespace gemlet {
@@ -22,14 +23,6 @@ std::vector<int32_t> encode_prompt(const Tokenizer& tokenizer, const chat::Promp
 
 /// Returns where the model's answer to this prompt begins: inside a thought if it opens one.
 chat::ParseStart parse_start_of(const chat::Prompt& prompt);
-
-/// Soft tokens in a prompt: `count` rows stand at the placeholders from position `begin` on.
-struct PromptMedium {
-    size_t begin = 0;
-    size_t count = 0;
-    const float* soft = nullptr;  // [count, d_model]
-    uint64_t mark = 0;            // of the content, not 0: the same mark means the same rows
-};
 
 /// One answer to make. What it points to must outlive the call.
 struct GenerateRequest {
@@ -71,20 +64,16 @@ class Generator {
     Result<Answer> run(const GenerateRequest& request);
 
     /// Tokens in the session.
-    std::span<const int32_t> ids() const { return ids_; }
+    std::span<const int32_t> ids() const { return known_.ids; }
 
   private:
-    void lay_out(const GenerateRequest& request);
-    size_t reuse(std::span<const int32_t> prompt);
+    size_t reuse();
     Status prefill(const GenerateRequest& request, Answer& answer);
 
     Session* session_;
     const Tokenizer* tokenizer_;
-    std::vector<int32_t> ids_;
-    std::vector<uint64_t> marks_;  // like ids_: what stands at a soft token, 0 elsewhere
-    // The prompt being answered.
-    std::vector<PromptRow> rows_;
-    std::vector<uint64_t> row_marks_;
+    KnownRows known_;    // of the session
+    PromptRows prompt_;  // being answered
 };
 
 }  // namespace gemlet
