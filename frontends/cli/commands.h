@@ -29,5 +29,6 @@ Failure logits_command(const Options& options);
 Failure perplexity_command(const Options& options);
 Failure encode_command(const Options& options);
 Failure transcribe_command(const Options& options);
+Failure serve_command(const Options& options);
 
 }  // namespace gemlet

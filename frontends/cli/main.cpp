@@ -24,6 +24,7 @@ constexpr std::array kCommands = {
     Command{"chat", gemlet::chat_command},
     Command{"run", gemlet::run_command},
     Command{"transcribe", gemlet::transcribe_command},
+    Command{"serve", gemlet::serve_command},
     Command{"tokenize", gemlet::tokenize_command},
     Command{"detokenize", gemlet::detokenize_command},
     Command{"render", gemlet::render_command},

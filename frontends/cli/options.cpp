@@ -273,6 +273,40 @@ void add_transcribe(CLI::App& app, Options& o) {
         "Example: arecord -f S16_LE -r 16000 | gemlet transcribe MODEL --live --stdin-rate 16000");
 }
 
+void add_serve(CLI::App& app, Options& o) {
+    CLI::App* serve =
+        app.add_subcommand("serve", "Answer programs over HTTP, in the form of the OpenAI API");
+    add_engine(*serve, o);
+    add_encoders(*serve, o);
+    serve->add_option("--host", o.host, "address to listen on")->capture_default_str();
+    serve->add_option("--port", o.port, "port to listen on (0: any that is free)")
+        ->check(CLI::Range(0, 65535))
+        ->capture_default_str();
+    serve
+        ->add_option("--parallel", o.slots,
+                     "chats answered together, each with a context of its own (default: 1 to 4, "
+                     "by the number of cores)")
+        ->check(CLI::Range(1, 64));
+    serve->add_option("--queue", o.queue, "chats that may wait; more are refused")
+        ->check(CLI::Range(0, 1000))
+        ->capture_default_str();
+    serve
+        ->add_option("--speech-parallel", o.speech_slots,
+                     "pieces of a recording transcribed together, beside the chats")
+        ->check(CLI::Range(1, 64))
+        ->capture_default_str();
+    serve->add_option("--api-key", o.api_key, "clients must send it")->envname("GEMLET_API_KEY");
+    serve->add_option("--alias", o.alias, "name of the model (default: after its file)");
+    serve->add_flag("--strict-model", o.strict_model, "refuse requests for models of other names");
+    serve->add_option("--cors", o.cors, "origin whose pages may ask, or *");
+    serve->add_flag("--metrics-compat", o.metrics_compat,
+                    "metrics under llama-server's names as well");
+    serve->footer(
+        "Listens on this machine only unless --host says otherwise, and opens no "
+        "connections of its own.\nCtrl-C finishes what is running, for at most five "
+        "seconds; a second one ends at once.");
+}
+
 void add_text_tools(CLI::App& app, Options& o) {
     const auto optional_text = [&o](CLI::App* command, const char* name, const char* help) {
         command->add_option(name, o.text, help);
@@ -315,6 +349,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     add_conversation(app, o);
     add_measures(app, o);
     add_transcribe(app, o);
+    add_serve(app, o);
     add_text_tools(app, o);
     try {
         app.parse(argc, argv);

@@ -72,6 +72,18 @@ struct Options {
     double pause_seconds = 0.5;
     bool no_retry = false;
 
+    // serve
+    std::string host = "127.0.0.1";
+    int port = 8080;
+    std::string api_key;
+    std::optional<size_t> slots;
+    size_t queue = 16;
+    size_t speech_slots = 1;
+    std::string alias;
+    std::string cors;
+    bool strict_model = false;
+    bool metrics_compat = false;
+
     // bench
     size_t bench_prompt = 512;
     size_t bench_decode = 128;

@@ -79,13 +79,15 @@ Result<ContentHash> content_of_file(const std::string& path) {
 }
 
 /// What an encoding depends on beside the content.
-ContentHash MediaEncoder::key_of(chat::MediaKind kind, const ContentHash& content) const {
+ContentHash MediaEncoder::key_of(const MediaSource& source, const ContentHash& content) const {
     const PictureOptions& options = pictures_.options();
     uint64_t budget = 0;  // sounds have none
-    if (kind == chat::MediaKind::image) budget = options.budget;
-    if (kind == chat::MediaKind::video) budget = options.frame_budget;
+    if (source.kind == chat::MediaKind::image) {
+        budget = source.budget != 0 ? source.budget : options.budget;
+    }
+    if (source.kind == chat::MediaKind::video) budget = options.frame_budget;
     constexpr unsigned kKindShift = 32;
-    return with_setting(content, static_cast<uint64_t>(kind) << kKindShift | budget);
+    return with_setting(content, static_cast<uint64_t>(source.kind) << kKindShift | budget);
 }
 
 uint64_t MediaEncoder::resident_bytes() const {
@@ -119,7 +121,9 @@ Result<SoftTokens> MediaEncoder::encode_new(const MediaSource& source,
     }
     GEMLET_TRY(pictures_.encoder(fault_file));
     GEMLET_TRY(check_limit());
-    if (source.kind == chat::MediaKind::image) return pictures_.encode(bytes, fault_file);
+    if (source.kind == chat::MediaKind::image) {
+        return pictures_.encode(bytes, fault_file, source.budget);
+    }
     if (!source.path.empty()) return pictures_.encode_video(source.path, fault_file);
     return Status(StatusCode::unsupported, "videos are read from files only");
 }
@@ -128,7 +132,7 @@ Result<SharedSoftTokens> MediaEncoder::encode(const MediaSource& source, std::st
     return guard([&]() -> Result<SharedSoftTokens> {
         fault_file = source.path;
         if (source.content) {
-            if (SharedSoftTokens known = known_.find(key_of(source.kind, *source.content))) {
+            if (SharedSoftTokens known = known_.find(key_of(source, *source.content))) {
                 return known;
             }
         }
@@ -144,7 +148,7 @@ Result<SharedSoftTokens> MediaEncoder::encode(const MediaSource& source, std::st
             return Status(StatusCode::bad_argument,
                           "the file does not hold what it held in this conversation");
         }
-        const ContentHash key = key_of(source.kind, content);
+        const ContentHash key = key_of(source, content);
         if (SharedSoftTokens known = known_.find(key)) return known;
         Result<SoftTokens> soft = encode_new(source, bytes, fault_file);
         GEMLET_TRY(soft);

@@ -25,6 +25,7 @@ struct MediaSource {
     std::string path = {};
     std::span<const uint8_t> bytes = {};
     std::optional<ContentHash> content = {};  // what the file must hold
+    size_t budget = 0;                        // of a picture; 0: the encoder's
 };
 
 /// The part of a message that stands for a file: {"type": "image", "path": ..}, and with the mark
@@ -51,7 +52,7 @@ class MediaEncoder {
     Result<SharedSoftTokens> encode(const MediaSource& source, std::string& fault_file);
 
   private:
-    ContentHash key_of(chat::MediaKind kind, const ContentHash& content) const;
+    ContentHash key_of(const MediaSource& source, const ContentHash& content) const;
     Result<SoftTokens> encode_new(const MediaSource& source, std::span<const uint8_t> bytes,
                                   std::string& fault_file);
     Status check_limit() const;

@@ -32,7 +32,7 @@ Result<std::string> find_mmproj(const std::string& model) {
 
 VisionOptions vision_options(const PictureOptions& options) {
     VisionOptions vision;
-    vision.max_soft_tokens = std::max(options.budget, options.frame_budget);
+    vision.max_soft_tokens = std::max({options.budget, options.frame_budget, options.max_budget});
     vision.precision = options.precision;
     return vision;
 }
@@ -60,14 +60,17 @@ uint64_t PictureEncoder::resident_bytes() const {
     return encoder_ != nullptr ? encoder_->memory().resident_bytes : 0;
 }
 
-Result<PatchGrid> PictureEncoder::patches(std::span<const uint8_t> bytes, std::string& fault_file) {
+Result<PatchGrid> PictureEncoder::patches(std::span<const uint8_t> bytes, std::string& fault_file,
+                                          size_t budget) {
     const Result<VisionEncoder*> open = encoder(fault_file);
     GEMLET_TRY(open);
-    return image::patches_of_file(bytes, options_.budget, (*open)->config().patch_side);
+    return image::patches_of_file(bytes, budget != 0 ? budget : options_.budget,
+                                  (*open)->config().patch_side);
 }
 
-Result<SoftTokens> PictureEncoder::encode(std::span<const uint8_t> bytes, std::string& fault_file) {
-    const Result<PatchGrid> grid = patches(bytes, fault_file);
+Result<SoftTokens> PictureEncoder::encode(std::span<const uint8_t> bytes, std::string& fault_file,
+                                          size_t budget) {
+    const Result<PatchGrid> grid = patches(bytes, fault_file, budget);
     GEMLET_TRY(grid);
     SoftTokens soft;
     soft.values.resize(grid->n_soft_tokens * engine_->config().d_model);

@@ -17,6 +17,7 @@ struct PictureOptions {
     std::string mmproj;  // GGUF file with the encoder; empty: the model's own, or the one beside it
     size_t budget = 280;       // soft tokens of a picture at most: 70, 140, 280, 560 or 1120
     size_t frame_budget = 70;  // the same for a frame of a video
+    size_t max_budget = 0;     // largest that encode() is asked for; 0: these
     TowerPrecision precision = TowerPrecision::automatic;
 };
 
@@ -34,15 +35,17 @@ class PictureEncoder {
     PictureEncoder(Engine& engine, PictureOptions options)
         : engine_(&engine), options_(std::move(options)) {}
 
-    /// Encodes a picture; its mark is left to the caller.
+    /// Encodes a picture; its mark is left to the caller. `budget` 0 is that of the options.
     /// Errors: those of the readers of pictures and of VisionEncoder::open.
-    Result<SoftTokens> encode(std::span<const uint8_t> bytes, std::string& fault_file);
+    Result<SoftTokens> encode(std::span<const uint8_t> bytes, std::string& fault_file,
+                              size_t budget = 0);
     /// The same for the frames of a video file, one a second, at most 60.
     /// Errors: also those of image::read_video_frames.
     Result<SoftTokens> encode_video(const std::string& path, std::string& fault_file);
 
     /// The patches that encode() would give to the encoder.
-    Result<PatchGrid> patches(std::span<const uint8_t> bytes, std::string& fault_file);
+    Result<PatchGrid> patches(std::span<const uint8_t> bytes, std::string& fault_file,
+                              size_t budget = 0);
     /// Opens the encoder unless it is open.
     Result<VisionEncoder*> encoder(std::string& fault_file);
 

@@ -117,7 +117,7 @@ Status PieceDecoder::Parts::start_part(Slot& slot, const DecodeRequest& request)
 void PieceDecoder::Parts::start_attempt(Slot& slot, const DecodeRequest& request) {
     const Piece& piece = slot.todo.front().piece;
     AnswerLimits limits;
-    limits.temperature = kAllAttempts[slot.attempt];
+    limits.temperature = std::max(request.temperature, kAllAttempts[slot.attempt]);
     limits.seed = options.seed + piece.range.begin;
     limits.start = slot.prompt.start;
     const size_t room = batch->context() - std::min(batch->context(), slot.prompt.rows.size());

@@ -33,7 +33,8 @@ struct DecodeRequest {
     SpeechTask task;
     PieceSource source;
     PieceSink sink;
-    bool retry = true;  // try again where an answer looks wrong
+    bool retry = true;      // try again where an answer looks wrong
+    float temperature = 0;  // of first attempts; later ones have at least this
     const std::atomic<bool>* cancel = nullptr;
 };
 

@@ -116,6 +116,7 @@ Result<Transcript> transcribe(audio::SoundReader& sound, PieceDecoder& decoder,
     decoding.source = [&] { return flow.next_piece(); };
     decoding.sink = [&](PieceResult result) { return flow.take(std::move(result)); };
     decoding.retry = request.retry;
+    decoding.temperature = request.temperature;
     decoding.cancel = request.cancel;
     GEMLET_TRY(decoder.run(decoding));
     return flow.finish();

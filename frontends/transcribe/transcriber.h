@@ -18,6 +18,7 @@ struct TranscribeRequest {
     SpeechTask task;
     SegmenterOptions segments;
     bool retry = true;
+    float temperature = 0;
     Journal* journal = nullptr;  // finished pieces are taken from it and added to it
     const std::atomic<bool>* cancel = nullptr;
     /// Seconds of the recording that are finished.

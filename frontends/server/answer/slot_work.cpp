@@ -1,0 +1,104 @@
+// The order of things after a token is drawn is that of frontends/text/generate.cpp.
+#include "frontends/server/answer/slot_work.h"
+
+#include <algorithm>
+
+namespace gemlet::server {
+namespace {
+
+std::vector<int32_t> never_drawn(const AnswerTask& task, const Vocabulary& vocabulary) {
+    const auto suppressed = vocabulary.suppressed_ids();
+    std::vector<int32_t> ids(suppressed.begin(), suppressed.end());
+    ids.insert(ids.end(), task.banned.begin(), task.banned.end());
+    return ids;
+}
+
+}  // namespace
+
+GrowingAnswer::GrowingAnswer(std::shared_ptr<AnswerJob> job, const Vocabulary& vocabulary,
+                             size_t vocab_size)
+    : job_(std::move(job)),
+      vocabulary_(&vocabulary),
+      sampler_(vocab_size, job_->task().sampling, never_drawn(job_->task(), vocabulary)),
+      stream_(vocabulary, job_->task().start, job_->task().raw),
+      stops_(job_->task().stops),
+      guide_(job_->task().rules, job_->task().start, vocabulary.stop_ids()) {}
+
+int32_t GrowingAnswer::choose(std::span<const float> logits) {
+    if (const std::optional<int32_t> only = guide_.forced()) return *only;
+    if (!job_->task().biases.empty()) {
+        biased_.assign(logits.begin(), logits.end());
+        for (const auto& [id, bias] : job_->task().biases) {
+            if (static_cast<size_t>(id) < biased_.size()) biased_[static_cast<size_t>(id)] += bias;
+        }
+        logits = biased_;
+    }
+    if (!guide_.allowed(allowed_, logits.size())) return sampler_.sample(logits);
+    return sampler_.sample(logits, allowed_);
+}
+
+void GrowingAnswer::give(chat::ResponseDelta delta) {
+    delta.content = stops_.push(delta.content);
+    if (stops_.stopped()) delta.tool_calls.clear();
+    job_->give(std::move(delta));
+}
+
+std::optional<int32_t> GrowingAnswer::draw(std::span<const float> logits, bool has_room) {
+    const int32_t id = choose(logits);
+    if (vocabulary_->is_stop(id)) return std::nullopt;
+    sampler_.accept(id);
+    guide_.take(id);
+    ++n_drawn_;
+    give(stream_.take(id));
+    if (stream_.done() || stops_.stopped() || guide_.complete()) return std::nullopt;
+    const size_t most = job_->task().max_tokens;
+    cut_ = n_drawn_ == most || !has_room;
+    if (cut_) return std::nullopt;
+    return id;
+}
+
+void GrowingAnswer::finish(AnswerCounts counts) {
+    counts.n_completion = n_drawn_;
+    counts.n_reasoning = guide_.n_thought();
+    if (stops_.stopped()) return job_->finish(counts, "stop");
+    chat::ResponseDelta rest =
+        stream_.finish(cut_ ? chat::StopCause::length : chat::StopCause::stop);
+    rest.content = stops_.push(rest.content);
+    if (!stops_.stopped()) rest.content += stops_.flush();
+    const bool stopped = stops_.stopped();
+    job_->give(std::move(rest));
+    job_->finish(counts, stopped ? "stop" : stream_.response().finish_reason);
+}
+
+void SlotWork::release() {
+    job.reset();
+    answer.reset();
+    prompt.rows.clear();
+    prompt.marks.clear();
+    n_entered = 0;
+    counts = {};
+}
+
+Placement choose_slot(std::span<const SlotWork> slots, const PromptRows& prompt, bool reuse) {
+    Placement best;                // of all slots: whose rows to begin with
+    size_t oldest = slots.size();  // of the idle ones
+    for (size_t i = 0; i < slots.size(); ++i) {
+        const size_t n = reuse ? slots[i].known.common(prompt) : 0;
+        if (n > best.n_common) best = {i, i, n};
+        const bool idle = slots[i].job == nullptr;
+        if (idle && (oldest == slots.size() || slots[i].used < slots[oldest].used)) oldest = i;
+    }
+    // A few rows in common (every chat begins alike) are computed faster than a cache is copied.
+    constexpr size_t kLeastCopy = 32;
+    const SlotWork& source = slots[best.source];
+    // Most of what the slot holds is what the prompt begins with: the same conversation.
+    const bool goes_on = best.n_common != 0 && best.n_common * 2 >= source.known.size();
+    if (source.job == nullptr && goes_on) return best;
+    best.slot = oldest;
+    if (best.n_common < kLeastCopy || best.source == oldest) {
+        return {oldest, oldest, reuse ? slots[oldest].known.common(prompt) : 0};
+    }
+    return best;
+}
+
+}  // namespace gemlet::server

@@ -1,0 +1,209 @@
+// Everything the renderer would guess about or leave out is refused here, so that what a client
+// sends and what the model reads are the same.
+#include "frontends/server/api/chat_messages.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "frontends/server/api/base64.h"
+
+namespace gemlet::server {
+namespace {
+
+constexpr std::array<std::string_view, 5> kRoles = {"system", "developer", "user", "assistant",
+                                                    "tool"};
+constexpr size_t kDefaultBudget = 280;
+
+std::string_view text_of(const Json* value) {
+    return value != nullptr && value->is_string() ? std::string_view(value->text)
+                                                  : std::string_view();
+}
+
+class Reader {
+  public:
+    Reader(const Limits& limits, ChatMessages& out) : limits_(limits), out_(out) {}
+
+    ApiError run(const Json& messages) {
+        out_.messages = Json::array();
+        for (const Json& message : messages.items) {
+            where_ = "messages[" + std::to_string(index_++) + "]";
+            if (ApiError error = read_message(message); !error.ok()) return error;
+        }
+        return {};
+    }
+
+  private:
+    ApiError refuse(std::string_view path, std::string_view why) const {
+        const std::string full = where_ + std::string(path);
+        return bad_request(full + " " + std::string(why), full);
+    }
+
+    ApiError read_message(const Json& message) {
+        if (!message.is_object()) return refuse("", "must be an object");
+        const std::string_view role = text_of(message.find("role"));
+        if (std::find(kRoles.begin(), kRoles.end(), role) == kRoles.end()) {
+            return refuse(".role", "must be system, developer, user, assistant or tool");
+        }
+        for (const char* name : {"name", "tool_call_id", "reasoning", "reasoning_content"}) {
+            const Json* value = message.find(name);
+            if (value != nullptr && !value->is_null() && !value->is_string()) {
+                return refuse("." + std::string(name), "must be a string");
+            }
+        }
+        Json checked = message;
+        const Json* calls = message.find("tool_calls");
+        const bool has_calls = calls != nullptr && !calls->is_null();
+        if (has_calls) {
+            if (ApiError error = check_calls(*calls, role); !error.ok()) return error;
+        }
+        const Json* content = message.find("content");
+        if (content == nullptr || content->is_null()) {
+            const Json* thought = message.find("reasoning_content");
+            const bool may_lack = role == "assistant" && (has_calls || thought != nullptr);
+            if (!may_lack) return refuse(".content", "is missing");
+        } else if (content->is_array()) {
+            Json parts = Json::array();
+            if (ApiError error = read_parts(*content, role, parts); !error.ok()) return error;
+            checked.set("content", std::move(parts));
+        } else if (!content->is_string()) {
+            return refuse(".content", "must be a string or a list of parts");
+        }
+        out_.messages.items.push_back(std::move(checked));
+        return {};
+    }
+
+    ApiError check_calls(const Json& calls, std::string_view role) const {
+        if (role != "assistant") return refuse(".tool_calls", "belong to the assistant");
+        if (!calls.is_array()) return refuse(".tool_calls", "must be an array");
+        for (const Json& call : calls.items) {
+            const Json* function = call.find("function");
+            if (function == nullptr || text_of(function->find("name")).empty()) {
+                return refuse(".tool_calls", "must have functions with names");
+            }
+            const Json* arguments = function->find("arguments");
+            const bool known = arguments == nullptr || arguments->is_null() ||
+                               arguments->is_string() || arguments->is_object();
+            if (!known) return refuse(".tool_calls", "must have JSON text as arguments");
+        }
+        return {};
+    }
+
+    ApiError read_parts(const Json& content, std::string_view role, Json& parts) {
+        for (const Json& part : content.items) {
+            const std::string_view type = text_of(part.find("type"));
+            if (type == "text") {
+                const Json* text = part.find("text");
+                if (text == nullptr || !text->is_string()) {
+                    return refuse(".content", "has a text part without text");
+                }
+                parts.items.push_back(part);
+                continue;
+            }
+            if (type != "image_url" && type != "input_audio") {
+                return refuse(".content",
+                              "has a part of unknown type: text, image_url and "
+                              "input_audio are known");
+            }
+            if (role != "user" && role != "tool") {
+                return refuse(".content", "may hold media for the roles user and tool only");
+            }
+            if (out_.media.size() == limits_.media) {
+                return refuse(".content", "brings more media than a request may: " +
+                                              std::to_string(limits_.media));
+            }
+            ApiError error = type == "image_url" ? read_picture(part) : read_sound(part);
+            if (!error.ok()) return error;
+            Json placeholder = Json::object();
+            placeholder.set("type", Json::of(type == "image_url" ? "image" : "audio"));
+            parts.items.push_back(std::move(placeholder));
+        }
+        return {};
+    }
+
+    ApiError read_picture(const Json& part) {
+        const Json* image = part.find("image_url");
+        // The short form: the URL itself.
+        const Json* url = image != nullptr && image->is_object() ? image->find("url") : image;
+        if (url == nullptr || !url->is_string()) {
+            return refuse(".content", "has a picture without image_url.url");
+        }
+        size_t budget = kDefaultBudget;
+        if (image->is_object()) {
+            if (ApiError error = read_budget(part, *image, budget); !error.ok()) return error;
+        }
+        std::string_view data = url->text;
+        if (data.starts_with("http://") || data.starts_with("https://")) {
+            return refuse(".content",
+                          "names a picture elsewhere: this server fetches nothing, "
+                          "send it as data:image/png;base64,..");
+        }
+        if (data.starts_with("file:")) {
+            return {403, "permission_error", "pictures are not read from files", where_};
+        }
+        if (data.starts_with("data:")) {
+            const size_t comma = data.find(',');
+            const std::string_view head = data.substr(0, comma);
+            if (comma == std::string_view::npos || !head.starts_with("data:image/") ||
+                !head.ends_with(";base64")) {
+                return refuse(".content", "has a data URL that is no base64 picture");
+            }
+            data.remove_prefix(comma + 1);
+        }
+        return take(chat::MediaKind::image, data, limits_.picture_bytes, budget);
+    }
+
+    ApiError read_budget(const Json& part, const Json& image, size_t& budget) const {
+        const std::string_view detail = text_of(image.find("detail"));
+        if (detail == "low") budget = 70;
+        if (detail == "high") budget = 1120;
+        const Json* given = image.find("max_soft_tokens");
+        if (given == nullptr) given = part.find("max_soft_tokens");
+        if (given == nullptr || given->is_null()) return {};
+        for (const size_t known : {70U, 140U, 280U, 560U, 1120U}) {
+            if (given->is_number() && given->text == std::to_string(known)) {
+                budget = known;
+                return {};
+            }
+        }
+        return refuse(".content", "has max_soft_tokens that is none of 70, 140, 280, 560, 1120");
+    }
+
+    ApiError read_sound(const Json& part) {
+        const Json* sound = part.find("input_audio");
+        const Json* data = sound == nullptr ? nullptr : sound->find("data");
+        if (data == nullptr || !data->is_string()) {
+            return refuse(".content", "has a sound without input_audio.data");
+        }
+        return take(chat::MediaKind::audio, data->text, limits_.recording_bytes, 0);
+    }
+
+    ApiError take(chat::MediaKind kind, std::string_view base64, size_t most, size_t budget) {
+        std::optional<std::vector<uint8_t>> bytes = decode_base64(base64);
+        if (!bytes || bytes->empty()) return refuse(".content", "has a medium that is no base64");
+        if (bytes->size() > most) return too_large(where_ + ".content has too large a medium");
+        out_.media.push_back({kind, std::move(*bytes), budget});
+        return {};
+    }
+
+    const Limits& limits_;
+    ChatMessages& out_;
+    size_t index_ = 0;
+    std::string where_;
+};
+
+}  // namespace
+
+ApiError read_messages(const Json& messages, const Limits& limits, ChatMessages& out) {
+    if (!messages.is_array() || messages.items.empty()) {
+        return bad_request("messages must be a list of at least one message", "messages");
+    }
+    if (messages.items.size() > limits.messages) {
+        return bad_request("more messages than " + std::to_string(limits.messages), "messages");
+    }
+    return Reader(limits, out).run(messages);
+}
+
+}  // namespace gemlet::server

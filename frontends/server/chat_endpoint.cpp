@@ -1,0 +1,150 @@
+// Chat completions: media are encoded and the prompt is made on the client's own thread, so that
+// everything that can be wrong with a request is known before it waits for a slot.
+#include <algorithm>
+#include <chrono>
+#include <optional>
+
+#include "frontends/server/answer_writer.h"
+#include "frontends/server/api/chat_request.h"
+#include "frontends/server/endpoints.h"
+#include "frontends/text/chat/prompt.h"
+#include "frontends/text/chat/repair.h"
+#include "frontends/text/chat/specials.h"
+
+namespace gemlet::server {
+namespace {
+
+/// A chat on its way to a job.
+struct Prepared {
+    ChatRequest request;
+    EncodedMedia media;
+    ChatPrompt prompt;
+};
+
+ApiError encode(Service& service, const ChatRequest& request, EncodedMedia& media) {
+    if (request.content.media.empty()) return {};
+    std::vector<MediaSource> sources;
+    for (const RequestMedium& medium : request.content.media) {
+        MediaSource source{medium.kind};
+        source.bytes = medium.bytes;
+        source.budget = medium.budget;
+        sources.push_back(source);
+    }
+    const auto start = std::chrono::steady_clock::now();
+    const std::lock_guard<std::mutex> lock(service.media_mutex);
+    std::string fault_file;
+    Result<EncodedMedia> encoded = encode_media(service.media, sources, fault_file);
+    if (!encoded) return error_of(encoded.error(), "messages");
+    const auto took = std::chrono::steady_clock::now() - start;
+    service.metrics.count_media(sources.size(),
+                                std::chrono::duration_cast<std::chrono::nanoseconds>(took).count());
+    media = std::move(*encoded);
+    return {};
+}
+
+/// From a body to token ids.
+ApiError prepare(Service& service, const HttpRequest& http, Prepared& out) {
+    Json body;
+    if (ApiError error = read_body(service, http, body); !error.ok()) return error;
+    ApiError error =
+        read_chat_request(body, service.model.sampling, service.options.limits, out.request);
+    if (!error.ok()) return error;
+    error = check_model(service, out.request.generation.model);
+    if (!error.ok()) return error;
+    error = encode(service, out.request, out.media);
+    if (!error.ok()) return error;
+    Result<ChatPrompt> prompt =
+        make_chat_prompt(service.model, out.request.content.messages, out.request.tools,
+                         out.request.rendering, out.media.media);
+    if (!prompt) return error_of(prompt.error(), "messages");
+    out.prompt = std::move(*prompt);
+    return {};
+}
+
+GuideRules rules_of(const ChatRequest& request, const Tokenizer& tokenizer) {
+    GuideRules rules;
+    rules.must_call = request.calls.mode == CallMode::required;
+    rules.one_call = !request.calls.several;
+    if (!request.calls.name.empty()) {
+        rules.call_begins = tokenizer.encode("call:" + request.calls.name + "{");
+    }
+    rules.thought_budget = request.reasoning_budget;
+    return rules;
+}
+
+AnswerTask task_of(Service& service, Prepared prepared) {
+    const ChatRequest& request = prepared.request;
+    AnswerTask task;
+    task.media = prepared.media.place(prepared.prompt.runs);
+    task.ids = std::move(prepared.prompt.ids);
+    task.soft = std::move(prepared.media.soft);
+    task.sampling = request.generation.sampling;
+    task.biases = request.generation.biases;
+    if (request.calls.mode == CallMode::none) task.banned.push_back(chat::kToolCallOpenId);
+    task.stops = request.generation.stops;
+    task.rules = rules_of(request, service.model.tokenizer);
+    task.start = prepared.prompt.start;
+    task.raw = request.reasoning == ReasoningFormat::raw;
+    task.max_tokens = request.generation.max_tokens;
+    task.reuse = request.generation.reuse;
+    return task;
+}
+
+std::string shown_model(const Service& service, const GenerationFields& generation) {
+    return generation.model.empty() ? service.name() : generation.model;
+}
+
+}  // namespace
+
+HttpResponse post_chat(Service& service, const HttpRequest& http) {
+    Prepared prepared;
+    if (ApiError error = prepare(service, http, prepared); !error.ok()) {
+        return error_response(error);
+    }
+    const size_t context = service.model.engine->options().context;
+    if (prepared.prompt.ids.size() >= context) {
+        return error_response(context_exceeded(prepared.prompt.ids.size(), context));
+    }
+    AnswerStyle style;
+    const GenerationFields& generation = prepared.request.generation;
+    style.head = make_head("chatcmpl-", shown_model(service, generation));
+    style.stream = generation.stream;
+    style.include_usage = generation.include_usage;
+    style.reasoning = prepared.request.reasoning;
+    auto job = std::make_shared<AnswerJob>(task_of(service, std::move(prepared)));
+    auto wanted = std::make_shared<WantedJob>(job);
+    if (!service.submit(std::move(job))) return error_response(queue_full());
+    return chat_response(std::move(style), std::move(wanted));
+}
+
+HttpResponse post_input_tokens(Service& service, const HttpRequest& http) {
+    Prepared prepared;
+    if (ApiError error = prepare(service, http, prepared); !error.ok()) {
+        return error_response(error);
+    }
+    Json json = Json::object();
+    json.set("object", Json::of("response.input_tokens"))
+        .set("input_tokens", Json::of_integer(static_cast<int64_t>(prepared.prompt.ids.size())));
+    return json_response(json);
+}
+
+HttpResponse post_apply_template(Service& service, const HttpRequest& http) {
+    Json body;
+    ApiError error = read_body(service, http, body);
+    ChatRequest request;
+    if (error.ok()) {
+        error = read_chat_request(body, service.model.sampling, service.options.limits, request);
+    }
+    if (!error.ok()) return error_response(error);
+    const Result<Json> messages = chat::repair_messages(request.content.messages);
+    if (!messages) return error_response(error_of(messages.error(), "messages"));
+    const Json tools = request.tools.is_null() ? request.tools : chat::repair_tools(request.tools);
+    const Result<chat::Prompt> prompt =
+        chat::render_prompt(service.model.chat_template.kind, *messages, tools, request.rendering);
+    if (!prompt) return error_response(error_of(prompt.error(), "messages"));
+    Json json = Json::object();
+    json.set("prompt", Json::of(chat::join_prompt(*prompt)));
+    return json_response(json);
+}
+
+}  // namespace gemlet::server

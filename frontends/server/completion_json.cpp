@@ -1,0 +1,143 @@
+// Plain construction, in the order in which clients document the members.
+#include "frontends/server/completion_json.h"
+
+#include <array>
+#include <ctime>
+#include <random>
+
+namespace gemlet::server {
+namespace {
+
+constexpr const char* kFingerprint = "gemlet-0.1.0";
+
+Json count(size_t n) { return Json::of_integer(static_cast<int64_t>(n)); }
+
+Json milliseconds(int64_t ns) {
+    const int64_t us = ns / 1000;
+    return Json::of_number(static_cast<double>(us) / 1e3);
+}
+
+Json per_second(size_t n, int64_t ns) {
+    const double rate = ns > 0 ? static_cast<double>(n) * 1e9 / static_cast<double>(ns) : 0;
+    return Json::of_number(static_cast<double>(static_cast<int64_t>(rate * 1e3)) / 1e3);
+}
+
+Json reason_json(std::string_view reason) { return reason.empty() ? Json() : Json::of(reason); }
+
+}  // namespace
+
+std::string random_id(std::string_view prefix, size_t n) {
+    constexpr std::string_view kLetters =
+        "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    std::random_device random;
+    std::uniform_int_distribution<size_t> any(0, kLetters.size() - 1);
+    std::string id(prefix);
+    for (size_t i = 0; i < n; ++i) id += kLetters[any(random)];
+    return id;
+}
+
+AnswerHead make_head(std::string_view prefix, const std::string& model) {
+    return {random_id(prefix), model, std::time(nullptr)};
+}
+
+void WholeAnswer::add(const chat::ResponseDelta& delta) {
+    reasoning += delta.reasoning;
+    content += delta.content;
+    calls.insert(calls.end(), delta.tool_calls.begin(), delta.tool_calls.end());
+}
+
+Json usage_json(std::span<const AnswerCounts> counts) {
+    AnswerCounts all;
+    for (const AnswerCounts& one : counts) {
+        all.n_prompt += one.n_prompt;
+        all.n_cached += one.n_cached;
+        all.n_completion += one.n_completion;
+        all.n_reasoning += one.n_reasoning;
+    }
+    Json prompt = Json::object();
+    prompt.set("cached_tokens", count(all.n_cached));
+    Json completion = Json::object();
+    completion.set("reasoning_tokens", count(all.n_reasoning));
+    Json usage = Json::object();
+    usage.set("prompt_tokens", count(all.n_prompt))
+        .set("completion_tokens", count(all.n_completion))
+        .set("total_tokens", count(all.n_prompt + all.n_completion))
+        .set("prompt_tokens_details", std::move(prompt))
+        .set("completion_tokens_details", std::move(completion));
+    return usage;
+}
+
+Json timings_json(const AnswerCounts& counts) {
+    const size_t n_new = counts.n_prompt - counts.n_cached;
+    Json timings = Json::object();
+    timings.set("cache_n", count(counts.n_cached))
+        .set("prompt_n", count(n_new))
+        .set("prompt_ms", milliseconds(counts.prompt_ns))
+        .set("prompt_per_second", per_second(n_new, counts.prompt_ns))
+        .set("predicted_n", count(counts.n_completion))
+        .set("predicted_ms", milliseconds(counts.decode_ns))
+        .set("predicted_per_second", per_second(counts.n_completion, counts.decode_ns));
+    return timings;
+}
+
+Json head_json(const AnswerHead& head, std::string_view object) {
+    Json json = Json::object();
+    json.set("id", Json::of(head.id))
+        .set("object", Json::of(object))
+        .set("created", Json::of_integer(head.created))
+        .set("model", Json::of(head.model))
+        .set("system_fingerprint", Json::of(kFingerprint));
+    return json;
+}
+
+Json call_json(const chat::ToolCall& call, int64_t index) {
+    Json function = Json::object();
+    function.set("name", Json::of(call.name)).set("arguments", Json::of(call.arguments));
+    Json json = Json::object();
+    if (index >= 0) json.set("index", Json::of_integer(index));
+    json.set("id", Json::of(random_id("call_")))
+        .set("type", Json::of("function"))
+        .set("function", std::move(function));
+    return json;
+}
+
+Json chat_choice(const WholeAnswer& answer, std::string_view finish_reason) {
+    Json message = Json::object();
+    message.set("role", Json::of("assistant"));
+    const bool no_text = answer.content.empty() && !answer.calls.empty();
+    message.set("content", no_text ? Json() : Json::of(answer.content));
+    if (!answer.reasoning.empty()) message.set("reasoning_content", Json::of(answer.reasoning));
+    if (!answer.calls.empty()) {
+        Json calls = Json::array();
+        for (const chat::ToolCall& call : answer.calls) calls.items.push_back(call_json(call, -1));
+        message.set("tool_calls", std::move(calls));
+    }
+    Json choice = Json::object();
+    choice.set("index", Json::of_integer(0))
+        .set("message", std::move(message))
+        .set("logprobs", Json())
+        .set("finish_reason", Json::of(finish_reason));
+    return choice;
+}
+
+Json chunk_choice(Json delta, std::string_view finish_reason) {
+    Json choice = Json::object();
+    choice.set("index", Json::of_integer(0))
+        .set("delta", std::move(delta))
+        .set("logprobs", Json())
+        .set("finish_reason", reason_json(finish_reason));
+    return choice;
+}
+
+Json text_choice(size_t index, std::string_view text, std::string_view finish_reason) {
+    Json choice = Json::object();
+    choice.set("index", count(index))
+        .set("text", Json::of(text))
+        .set("logprobs", Json())
+        .set("finish_reason", reason_json(finish_reason));
+    return choice;
+}
+
+std::string event_of(const Json& json) { return "data: " + write_json(json) + "\n\n"; }
+
+}  // namespace gemlet::server

@@ -1,0 +1,223 @@
+// A request passes the same gates whatever it asks for: is there such a path, is the key right, is
+// the server still taking requests. What fails on the way is an error object, counted like any
+// answer.
+#include "frontends/server/service.h"
+
+#include <algorithm>
+#include <array>
+#include <ctime>
+#include <filesystem>
+
+#include "core/guard.h"
+#include "frontends/server/endpoints.h"
+
+namespace gemlet::server {
+namespace {
+
+struct Route {
+    const char* method;
+    const char* path;
+    HttpResponse (*answer)(Service& service, const HttpRequest& request);
+    bool is_versioned;  // answers under /v1 as well
+    bool is_open;       // needs no key
+};
+
+constexpr std::array kRoutes = {
+    Route{"GET", "/health", get_health, true, true},
+    Route{"GET", "/models", get_models, true, false},
+    Route{"GET", "/props", get_props, false, false},
+    Route{"GET", "/slots", get_slots, false, false},
+    Route{"GET", "/metrics", get_metrics, false, false},
+    Route{"POST", "/tokenize", post_tokenize, false, false},
+    Route{"POST", "/detokenize", post_detokenize, false, false},
+    Route{"POST", "/apply-template", post_apply_template, false, false},
+    Route{"POST", "/chat/completions", post_chat, true, false},
+    Route{"POST", "/chat/completions/input_tokens", post_input_tokens, true, false},
+    Route{"POST", "/completions", post_completions, true, false},
+    Route{"POST", "/audio/transcriptions", post_transcriptions, true, false},
+    Route{"POST", "/audio/translations", post_translations, true, false},
+    Route{"POST", "/embeddings", post_embeddings, true, false},
+};
+
+const Route* route_of(std::string_view path) {
+    for (const Route& route : kRoutes) {
+        if (path == route.path) return &route;
+        if (route.is_versioned && path.starts_with("/v1") && path.substr(3) == route.path) {
+            return &route;
+        }
+    }
+    return nullptr;
+}
+
+/// Takes as long for a wrong key as for the right one, wherever they differ.
+bool same_key(std::string_view given, std::string_view key) {
+    unsigned difference = given.size() == key.size() ? 0U : 1U;
+    for (size_t i = 0; i < key.size(); ++i) {
+        const char c = given.empty() ? '\0' : given[i % given.size()];
+        difference |= static_cast<unsigned>(static_cast<unsigned char>(c) ^
+                                            static_cast<unsigned char>(key[i]));
+    }
+    return difference == 0;
+}
+
+bool is_authorized(const Service& service, const HttpRequest& request) {
+    const std::string& key = service.options.api_key;
+    if (key.empty()) return true;
+    constexpr std::string_view kBearer = "Bearer ";
+    const std::string_view header = request.authorization;
+    const bool is_bearer = header.starts_with(kBearer);
+    const bool by_bearer = same_key(is_bearer ? header.substr(kBearer.size()) : "", key);
+    const bool by_header = same_key(request.api_key, key);
+    return (is_bearer && by_bearer) || by_header;
+}
+
+HttpResponse refusal_of_library(int status) {
+    if (status == 413) return error_response(too_large("the body is larger than allowed"));
+    ApiError error = bad_request("the request is no HTTP that this server understands");
+    if (status > 400 && status < 500) error.http = status;
+    if (status == 405) error = not_allowed("no such method");
+    if (status >= 500) error = server_fault();
+    return error_response(error);
+}
+
+HttpResponse dispatch(Service& service, const HttpRequest& request) {
+    if (request.fault != 0) return refusal_of_library(request.fault);
+    const Route* route = route_of(request.path);
+    if (route == nullptr) return error_response(not_found("there is no such path"));
+    if (request.method == "OPTIONS") {
+        HttpResponse response;
+        response.status = 204;
+        response.headers.emplace_back("Allow", std::string(route->method) + ", OPTIONS");
+        return response;
+    }
+    const bool reads = request.method == "HEAD" && std::string_view(route->method) == "GET";
+    if (request.method != route->method && !reads) {
+        HttpResponse response =
+            error_response(not_allowed(std::string("this path takes ") + route->method + " only"));
+        response.headers.emplace_back("Allow", std::string(route->method) + ", OPTIONS");
+        return response;
+    }
+    if (!route->is_open && !is_authorized(service, request)) {
+        HttpResponse response = error_response(unauthorized());
+        response.headers.emplace_back("WWW-Authenticate", "Bearer");
+        return response;
+    }
+    const bool is_work = std::string_view(route->method) == "POST";
+    if (is_work && service.draining) return error_response(unavailable("shutting down"));
+    return route->answer(service, request);
+}
+
+}  // namespace
+
+Service::Service(ChatModel opened, const ServiceOptions& given)
+    : options(given),
+      model(std::move(opened)),
+      started_s(std::time(nullptr)),
+      media(*model.engine, given.pictures, given.sounds) {}
+
+Result<std::unique_ptr<Service>> Service::create(ChatModel opened, const ServiceOptions& given) {
+    return guard([&]() -> Result<std::unique_ptr<Service>> {
+        std::unique_ptr<Service> service(new Service(std::move(opened), given));
+        std::string& name = service->options.model_name;
+        if (name.empty()) {
+            std::filesystem::path path(service->model.engine->checkpoint().path());
+            if (!path.has_filename()) path = path.parent_path();  // written with a slash at its end
+            name = path.extension() == ".gguf" ? path.stem().string() : path.filename().string();
+        }
+        Result<std::unique_ptr<Scheduler>> scheduler =
+            Scheduler::create(service->model, given.scheduling, service->metrics);
+        GEMLET_TRY(scheduler);
+        service->scheduler = std::move(*scheduler);
+        service->submit = [raw = service.get()](std::shared_ptr<AnswerJob> job) {
+            return raw->scheduler->submit(std::move(job));
+        };
+        return service;
+    });
+}
+
+std::vector<std::string> service_paths() {
+    std::vector<std::string> paths;
+    for (const Route& route : kRoutes) {
+        paths.emplace_back(route.path);
+        if (route.is_versioned) paths.push_back("/v1" + std::string(route.path));
+    }
+    return paths;
+}
+
+HttpResponse answer_request(Service& service, const HttpRequest& request) {
+    HttpResponse response;
+    const Status status = guard([&] {
+        response = dispatch(service, request);
+        return Status();
+    });
+    if (!status.ok()) response = error_response(server_fault());
+    if (!service.options.cors_origin.empty()) {
+        auto& headers = response.headers;
+        headers.emplace_back("Access-Control-Allow-Origin", service.options.cors_origin);
+        headers.emplace_back("Access-Control-Allow-Headers",
+                             "Authorization, Content-Type, X-Api-Key");
+        headers.emplace_back("Access-Control-Allow-Methods", "GET, POST, OPTIONS");
+    }
+    service.metrics.count_request(request.path.empty() ? "other" : request.path, response.status);
+    return response;
+}
+
+HttpResponse json_response(const Json& body) {
+    HttpResponse response;
+    response.body = write_json(body);
+    return response;
+}
+
+HttpResponse error_response(const ApiError& error) {
+    HttpResponse response = json_response(error.json());
+    response.status = error.http;
+    if (error.http == 429) response.headers.emplace_back("Retry-After", "1");
+    return response;
+}
+
+namespace {
+
+/// Deepest nesting of brackets in a document, strings apart.
+size_t depth_of(std::string_view text) {
+    size_t depth = 0;
+    size_t deepest = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (in_string) {
+            if (c == '\\') ++i;
+            in_string = c != '"';
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '{' || c == '[') {
+            deepest = std::max(deepest, ++depth);
+        } else if ((c == '}' || c == ']') && depth > 0) {
+            --depth;
+        }
+    }
+    return deepest;
+}
+
+}  // namespace
+
+ApiError read_body(const Service& service, const HttpRequest& request, Json& body) {
+    if (request.is_form) return bad_request("this path takes application/json");
+    if (request.body.size() > service.options.limits.body_bytes) {
+        return too_large("the body is larger than allowed");
+    }
+    if (depth_of(request.body) > service.options.limits.json_depth) {
+        return bad_request("the body is nested too deeply");
+    }
+    Result<Json> parsed = parse_json(request.body, DuplicateKeys::last_wins);
+    if (!parsed) return bad_request("the body is no JSON: " + parsed.error().message());
+    if (!parsed->is_object()) return bad_request("the body must be a JSON object");
+    body = std::move(*parsed);
+    return {};
+}
+
+ApiError check_model(const Service& service, std::string_view name) {
+    if (!service.options.strict_model || name.empty() || name == service.name()) return {};
+    return not_found("there is no model of that name; this server runs " + service.name());
+}
+
+}  // namespace gemlet::server

@@ -1,0 +1,68 @@
+// The endpoints over one opened model: requests in, answers out.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/status.h"
+#include "frontends/media/message_media.h"
+#include "frontends/server/answer/scheduler.h"
+#include "frontends/server/api/limits.h"
+#include "frontends/server/http/http_server.h"
+#include "frontends/server/metrics.h"
+#include "frontends/text/chat_model.h"
+#include "frontends/transcribe/piece_decoder.h"
+
+namespace gemlet::server {
+
+struct ServiceOptions {
+    std::string model_name;   // how the model is called; empty: after its file
+    std::string api_key;      // empty: none needed
+    std::string cors_origin;  // empty: no other site's pages may ask
+    bool strict_model = false;
+    bool metrics_compat = false;  // llama-server's names as well
+    SchedulerOptions scheduling;
+    size_t speech_slots = 1;  // pieces of recordings decoded together
+    Limits limits;
+    PictureOptions pictures;
+    SoundOptions sounds;
+};
+
+/// What the endpoints share. The engine of the model was opened for as many conversations as both
+/// kinds of slots together.
+struct Service {
+    /// Takes the model. Errors: those of Scheduler::create.
+    static Result<std::unique_ptr<Service>> create(ChatModel opened, const ServiceOptions& given);
+
+    ServiceOptions options;
+    ChatModel model;
+    Metrics metrics;
+    int64_t started_s = 0;  // since 1970
+    std::unique_ptr<Scheduler> scheduler;
+    /// Takes a job, or returns false: the scheduler, or a test's own.
+    std::function<bool(std::shared_ptr<AnswerJob>)> submit;
+    std::atomic<bool> draining = false;  // shutting down: nothing new is begun
+
+    std::mutex media_mutex;
+    MediaEncoder media;  // guarded by media_mutex
+
+    std::timed_mutex speech_mutex;
+    std::unique_ptr<PieceDecoder> speech;  // guarded by speech_mutex; opened with its first use
+    std::atomic<size_t> n_speech_waiting = 0;
+
+    const std::string& name() const { return options.model_name; }
+
+  private:
+    Service(ChatModel opened, const ServiceOptions& given);
+};
+
+/// All paths that are answered.
+std::vector<std::string> service_paths();
+/// Answers a request: routing, key, limits, then the endpoint. Counts it.
+HttpResponse answer_request(Service& service, const HttpRequest& request);
+
+}  // namespace gemlet::server

@@ -1,0 +1,224 @@
+// Recordings to text. One recording at a time, its pieces several together, beside the chats: both
+// take turns on the same workers. A recording is read through once before the answer begins, so
+// that a broken one is refused and not broken off.
+#include <chrono>
+#include <future>
+#include <optional>
+#include <thread>
+
+#include "frontends/audio/sound_reader.h"
+#include "frontends/server/api/speech_request.h"
+#include "frontends/server/completion_json.h"
+#include "frontends/server/endpoints.h"
+#include "frontends/transcribe/transcriber.h"
+#include "frontends/transcribe/words.h"
+#include "frontends/transcribe/writers.h"
+
+namespace gemlet::server {
+namespace {
+
+constexpr std::chrono::milliseconds kLook{50};
+
+/// Reads the whole sound. `seconds` receives its length.
+ApiError check_sound(std::span<const uint8_t> bytes, const Limits& limits, double& seconds) {
+    Result<std::unique_ptr<audio::SoundReader>> reader = audio::SoundReader::from_memory(bytes);
+    if (!reader) return bad_request("file: " + reader.error().message(), "file");
+    std::vector<float> block(size_t{1} << 16U);
+    size_t n_samples = 0;
+    while (true) {
+        const Result<size_t> n = (*reader)->read(block);
+        if (!n) return bad_request("file: " + n.error().message(), "file");
+        if (*n == 0) break;
+        n_samples += *n;
+        seconds = static_cast<double>(n_samples) / audio::kSoundRate;
+        if (seconds > limits.recording_seconds)
+            return too_large("file is a longer recording than allowed");
+    }
+    return {};
+}
+
+/// Counts those who wait for the decoder, and keeps them few.
+class Waiting {
+  public:
+    explicit Waiting(Service& service) : service_(service) {
+        is_in_ = ++service.n_speech_waiting <= service.options.scheduling.queue + 1;
+    }
+    ~Waiting() { --service_.n_speech_waiting; }
+    Waiting(const Waiting&) = delete;
+    Waiting& operator=(const Waiting&) = delete;
+    bool is_in() const { return is_in_; }
+
+  private:
+    Service& service_;
+    bool is_in_ = false;
+};
+
+struct SpeechWork {
+    std::shared_ptr<Waiting> waiting;
+    SpeechRequest request;
+    double seconds = 0;
+};
+
+/// Opens the decoder with the first recording. The caller holds speech_mutex.
+Status open_decoder(Service& service) {
+    if (service.speech != nullptr) return {};
+    DecoderOptions options;
+    options.parallel = service.options.speech_slots;
+    options.encoder = service.options.sounds;
+    std::string fault_file;
+    Result<std::unique_ptr<PieceDecoder>> opened =
+        PieceDecoder::create(service.model, options, fault_file);
+    GEMLET_TRY(opened);
+    service.speech = std::move(*opened);
+    return {};
+}
+
+/// Takes the decoder, looking after the client meanwhile. Not locked: the client is gone.
+std::unique_lock<std::timed_mutex> take_decoder(Service& service, HttpSink& sink) {
+    std::unique_lock<std::timed_mutex> lock(service.speech_mutex, std::defer_lock);
+    while (!lock.try_lock_for(kLook)) {
+        if (!sink.alive() || service.draining) break;
+    }
+    return lock;
+}
+
+using SegmentSink = std::function<void(const TranscriptSegment& segment)>;
+
+/// Transcribes on a thread of its own while this one looks after the client.
+Result<Transcript> transcribe_for(Service& service, const SpeechWork& work, HttpSink& sink,
+                                  const SegmentSink& on_segment) {
+    std::atomic<bool> cancel = false;
+    TranscribeRequest request;
+    request.task = work.request.task;
+    request.segments = work.request.segments;
+    request.temperature = work.request.temperature;
+    request.cancel = &cancel;
+    request.on_segment = on_segment;
+    Result<std::unique_ptr<audio::SoundReader>> sound =
+        audio::SoundReader::from_memory(work.request.file);
+    GEMLET_TRY(sound);
+    const auto start = std::chrono::steady_clock::now();
+    std::future<Result<Transcript>> result = std::async(
+        std::launch::async, [&] { return transcribe(**sound, *service.speech, request); });
+    while (result.wait_for(kLook) != std::future_status::ready) {
+        if (!sink.alive() || service.draining) cancel = true;
+    }
+    const auto took = std::chrono::steady_clock::now() - start;
+    if (cancel) service.metrics.count_cancellation();
+    service.metrics.count_sound(work.seconds,
+                                std::chrono::duration_cast<std::chrono::nanoseconds>(took).count());
+    return result.get();
+}
+
+Json text_json(const Transcript& transcript, double seconds) {
+    Json usage = Json::object();
+    usage.set("type", Json::of("duration")).set("seconds", Json::of_number(seconds));
+    Json json = Json::object();
+    json.set("text", Json::of(transcript_text(transcript))).set("usage", std::move(usage));
+    return json;
+}
+
+std::string body_of(const Transcript& transcript, SpeechFormat format, double seconds) {
+    switch (format) {
+        case SpeechFormat::json:
+            return write_json(text_json(transcript, seconds));
+        case SpeechFormat::text:
+            return transcript_text(transcript) + "\n";
+        case SpeechFormat::srt:
+            return write_transcript(transcript, TranscriptFormat::srt);
+        case SpeechFormat::vtt:
+            return write_transcript(transcript, TranscriptFormat::vtt);
+        case SpeechFormat::verbose_json:
+            break;
+    }
+    return write_json(transcript_json(transcript));
+}
+
+const char* type_of(SpeechFormat format) {
+    switch (format) {
+        case SpeechFormat::text:
+            return "text/plain; charset=utf-8";
+        case SpeechFormat::srt:
+            return "application/x-subrip";
+        case SpeechFormat::vtt:
+            return "text/vtt";
+        case SpeechFormat::json:
+        case SpeechFormat::verbose_json:
+            break;
+    }
+    return "application/json";
+}
+
+bool write_events(Service& service, const SpeechWork& work, HttpSink& sink) {
+    std::string text;
+    const bool translated = !work.request.task.target.empty();
+    const SegmentSink on_segment = [&](const TranscriptSegment& segment) {
+        const size_t shown = text.size();
+        append_text(text, translated ? segment.translation : segment.text);
+        if (text.size() == shown) return;
+        Json event = Json::object();
+        event.set("type", Json::of("transcript.text.delta"))
+            .set("delta", Json::of(std::string_view(text).substr(shown)));
+        (void)sink.write(event_of(event));  // a client that is gone is noticed by the other thread
+    };
+    const Result<Transcript> transcript = transcribe_for(service, work, sink, on_segment);
+    if (!transcript) return false;
+    Json done = text_json(*transcript, work.seconds);
+    Json event = Json::object();
+    event.set("type", Json::of("transcript.text.done"));
+    for (Json::Member& member : done.members) event.set(member.first, std::move(member.second));
+    return sink.write(event_of(event)) && sink.write("data: [DONE]\n\n");
+}
+
+bool write_transcript_to(Service& service, const SpeechWork& work, HttpSink& sink) {
+    const std::unique_lock<std::timed_mutex> lock = take_decoder(service, sink);
+    if (!lock.owns_lock() || service.speech == nullptr) return false;
+    if (work.request.stream) return write_events(service, work, sink);
+    const Result<Transcript> transcript = transcribe_for(service, work, sink, {});
+    if (!transcript) return false;
+    return sink.write(body_of(*transcript, work.request.format, work.seconds));
+}
+
+HttpResponse answer(Service& service, const HttpRequest& http, bool translate) {
+    if (!http.is_form) {
+        return error_response(bad_request("this path takes multipart/form-data with a file"));
+    }
+    SpeechWork work;
+    ApiError error =
+        read_speech_request(http.form, translate, service.options.limits, work.request);
+    if (error.ok()) error = check_model(service, work.request.model);
+    if (error.ok()) error = check_sound(work.request.file, service.options.limits, work.seconds);
+    if (!error.ok()) return error_response(error);
+    work.waiting = std::make_shared<Waiting>(service);
+    if (!work.waiting->is_in()) return error_response(queue_full());
+    {
+        // Who waits for the decoder need not wait for this: it is open then.
+        const std::unique_lock<std::timed_mutex> lock(service.speech_mutex, std::try_to_lock);
+        if (lock.owns_lock()) {
+            const Status status = open_decoder(service);
+            if (status.code() == StatusCode::unsupported) {
+                return error_response(not_supported("the model takes no sound"));
+            }
+            if (!status.ok()) return error_response(error_of(status, {}));
+        }
+    }
+    HttpResponse response;
+    response.type = work.request.stream ? "text/event-stream" : type_of(work.request.format);
+    if (work.request.stream) response.headers.emplace_back("Cache-Control", "no-cache");
+    response.stream = [&service, work = std::move(work)](HttpSink& sink) {
+        return write_transcript_to(service, work, sink);
+    };
+    return response;
+}
+
+}  // namespace
+
+HttpResponse post_transcriptions(Service& service, const HttpRequest& request) {
+    return answer(service, request, false);
+}
+
+HttpResponse post_translations(Service& service, const HttpRequest& request) {
+    return answer(service, request, true);
+}
+
+}  // namespace gemlet::server

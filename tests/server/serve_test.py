@@ -1,0 +1,205 @@
+"""The server from outside: HTTP, forms, clients that leave, many clients at a time, its end."""
+
+import base64
+import json
+import random
+import socket
+import threading
+import time
+import unittest
+
+from server_program import DATA, Server, answer_of, question
+
+CHAT = "/v1/chat/completions"
+ENDLESS = {"messages": [{"role": "user", "content": "Count"}], "temperature": 0,
+           "logit_bias": {"1": -100, "50": -100, "105": -100, "106": -100}}
+QUESTIONS = ["Reverse the words: key ball boat gold seven", "Reverse the words: red tree house",
+             "Sort the words: pear apple fig", "What is the opposite of hot?", "Count to five",
+             "Reverse the words: one two three four five six"]
+
+
+def send_raw(server, data):
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    connection.sendall(data)
+    return connection
+
+
+def raw_post(path, body):
+    data = json.dumps(body).encode()
+    return f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data
+
+
+class Serving(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server("--parallel", "4", "--context", "1024", "--queue", "64")
+
+    @classmethod
+    def tearDownClass(cls):
+        code, errors = cls.server.end()
+        assert (code, errors) == (0, ""), (code, errors)
+
+    def test_says_what_it_is(self):
+        self.assertEqual(self.server.call("GET", "/health")[2], b'{"status":"ok"}')
+        models = json.loads(self.server.call("GET", "/v1/models")[2])
+        self.assertEqual(models["data"][0]["id"], "gemma-4-nano")
+        self.assertEqual(self.server.call("GET", "/nothing")[0], 404)
+        self.assertEqual(self.server.call("DELETE", CHAT)[0], 405)
+        self.assertEqual(self.server.call("GET", "/props")[0], 200)
+        self.server.post(CHAT, question("Hi"))
+        text = self.server.call("GET", "/metrics")[2].decode()
+        self.assertIn('gemma_requests_total{path="/v1/chat/completions",status="200"}', text)
+        self.assertIn('gemma_first_token_seconds_bucket{le="+Inf"}', text)
+
+    def test_tokens_and_back(self):
+        status, body = self.server.post("/tokenize", {"content": "Hi ü", "add_special": True})
+        self.assertEqual((status, body["tokens"][0]), (200, 2))
+        status, body = self.server.post("/detokenize", {"tokens": body["tokens"][1:]})
+        self.assertEqual((status, body["content"]), (200, "Hi ü"))
+
+    def test_pictures_and_sounds_are_remembered_between_turns(self):
+        picture = base64.b64encode((DATA / "pictures/shape.jpg").read_bytes()).decode()
+        parts = [{"type": "image_url", "image_url": {"url": "data:image/jpeg;base64," + picture}},
+                 {"type": "text", "text": "What is this?"}]
+        system = " ".join(f"Rule {i} is kept." for i in range(40))
+        messages = [{"role": "system", "content": system}, {"role": "user", "content": parts}]
+        status, first = self.server.post(CHAT, {"messages": messages, "temperature": 0})
+        self.assertEqual(status, 200, first)
+        n_first = first["usage"]["prompt_tokens"]
+        self.assertGreater(n_first, 500)
+        messages += [{"role": "assistant", "content": answer_of(first)},
+                     {"role": "user", "content": "And now?"}]
+        status, second = self.server.post(CHAT, {"messages": messages, "temperature": 0})
+        self.assertEqual(status, 200, second)
+        self.assertGreaterEqual(second["usage"]["prompt_tokens_details"]["cached_tokens"], n_first)
+        self.assertLess(second["timings"]["prompt_n"], 25)
+        sound = base64.b64encode((DATA / "sounds/sentence.flac").read_bytes()).decode()
+        parts = [{"type": "input_audio", "input_audio": {"data": sound, "format": "flac"}},
+                 {"type": "text", "text": "Transcribe the following speech segment in its original language."}]
+        status, spoken = self.server.post(CHAT, {"messages": [{"role": "user", "content": parts}], "temperature": 0})
+        self.assertEqual(status, 200, spoken)
+        self.assertIn("7 blue", answer_of(spoken))
+
+    def test_transcribes_in_every_format(self):
+        file = (DATA / "sounds/sentence.flac").read_bytes()
+        path = "/v1/audio/transcriptions"
+        expected = {"json": "application/json", "text": "text/plain", "srt": "application/x-subrip",
+                    "vtt": "text/vtt", "verbose_json": "application/json"}
+        for form, kind in expected.items():
+            status, headers, body = self.server.form(path, {"response_format": form, "language": "en"}, file)
+            self.assertEqual(status, 200, body)
+            self.assertTrue(headers["Content-Type"].startswith(kind))
+            self.assertIn("Maria has 7 blue cars.", body.decode())
+        status, _, body = self.server.form("/v1/audio/translations", {"to_language": "French", "language": "en",
+                                                                      "response_format": "verbose_json"}, file)
+        self.assertEqual((status, json.loads(body)["task"]), (200, "translate"))
+        status, _, body = self.server.form(path, {"stream": "true"}, file)
+        self.assertIn(b'"transcript.text.done"', body)
+        for fields, data, code in (({}, None, 400), ({}, b"no sound", 400), ({"language": "xx-none"}, file, 400),
+                                   ({"response_format": "doc"}, file, 400), ({}, file[:2000], 400)):
+            status, _, body = self.server.form(path, fields, data)
+            self.assertEqual(status, code, body)
+            self.assertEqual(json.loads(body)["error"]["code"], code)
+        self.assertEqual(self.server.call("POST", path, "{}")[0], 400)
+
+    def test_clients_that_leave_free_their_slots(self):
+        file = (DATA / "sounds/sentence.flac").read_bytes()
+        form = b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\n' + file + b"\r\n--b--\r\n"
+        head = f"POST /v1/audio/transcriptions HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: {len(form)}\r\n\r\n"
+        for stream in (False, True):
+            connection = send_raw(self.server, raw_post(CHAT, {**ENDLESS, "stream": stream}))
+            start = time.monotonic()
+            while not self.server.busy() and time.monotonic() - start < 5:
+                time.sleep(0.002)
+            connection.close()
+            self.assertLess(self.server.wait_until_idle(5), 1)
+        send_raw(self.server, head.encode() + form).close()
+        self.assertEqual(self.server.post(CHAT, question("Hi"))[0], 200)
+
+    def test_broken_requests_are_refused(self):
+        rng = random.Random(1)
+        good = json.dumps(question("Hi ü", stop=["a"], tools=[{"type": "function", "function": {"name": "f"}}],
+                                   response_format={"type": "text"}))
+        connection = self.server.connect()
+        for _ in range(1000):
+            data = bytearray(good.encode())
+            for _ in range(rng.randrange(1, 4)):
+                at = rng.randrange(len(data))
+                data[at:at + rng.randrange(1, 9)] = rng.choice([b"", b"\xff", b"[", b'"', b"}", b"1e999", b"\0"])
+            connection.request("POST", CHAT, bytes(data))
+            answer = connection.getresponse()
+            body = json.loads(answer.read())
+            self.assertTrue(answer.status == 200 or 400 <= answer.status < 500, (answer.status, data))
+            self.assertEqual(answer.status != 200, "error" in body)
+        connection.close()
+        for data in (b"\xff\xfe\0\r\n\r\n", b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n",
+                     b"POST /v1/audio/transcriptions HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+                     b"Content-Length: 200010\r\n\r\n--b\r\n" + b"Content-Disposition: form-data; name=" + b"a" * 199968):
+            with send_raw(self.server, data) as raw:
+                self.assertTrue(raw.recv(12).startswith(b"HTTP/1.1 4"))
+        self.assertEqual(self.server.busy(), 0)
+
+    def test_many_clients_get_what_each_alone_gets(self):
+        alone = {text: answer_of(self.server.post(CHAT, question(text))[1]) for text in QUESTIONS}
+        failures = []
+
+        def client(seed):
+            rng = random.Random(seed)
+            try:
+                for _ in range(50):
+                    text = rng.choice(QUESTIONS)
+                    what = rng.random()
+                    if what < 0.15:
+                        connection = send_raw(self.server, raw_post(CHAT, {**ENDLESS, "stream": what < 0.1}))
+                        time.sleep(rng.random() * 0.05)
+                        connection.close()
+                    elif what < 0.3:
+                        status, _ = self.server.post(CHAT, {"messages": [{"role": rng.choice(["x", 1, None])}]})
+                        assert status == 400, status
+                    else:
+                        status, body = self.server.post(CHAT, question(text))
+                        assert status == 200, body
+                        assert answer_of(body) == alone[text], (text, body)
+            except Exception as error:  # pylint: disable=broad-except
+                failures.append(repr(error))
+
+        def run():
+            threads = [threading.Thread(target=client, args=(seed,)) for seed in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+        run()
+        self.assertEqual(failures, [])
+        self.server.wait_until_idle(5)
+        before = self.server.resident_bytes()
+        run()
+        self.assertEqual(failures, [])
+        self.server.wait_until_idle(5)
+        self.assertLess(self.server.resident_bytes() - before, 16 << 20)
+
+
+class Ending(unittest.TestCase):
+    def test_an_answer_is_broken_off_with_an_error_after_five_seconds(self):
+        server = Server("--context", "131072", "--api-key", "secret")
+        self.assertEqual(server.call("GET", "/v1/models")[0], 401)
+        key = {"Authorization": "Bearer secret"}
+        self.assertEqual(server.call("GET", "/v1/models", headers=key)[0], 200)
+        connection = server.connect()
+        connection.request("POST", CHAT, json.dumps({**ENDLESS, "stream": True}), key)
+        answer = connection.getresponse()
+        self.assertTrue(answer.readline().startswith(b"data: "))
+        start = time.monotonic()
+        code, errors = server.end()
+        self.assertEqual((code, errors), (0, ""))
+        self.assertLess(time.monotonic() - start, 8)
+        try:
+            rest = answer.read()
+        except Exception as error:  # pylint: disable=broad-except
+            rest = getattr(error, "partial", b"")
+        self.assertNotIn(b"[DONE]", rest)
+        connection.close()
+
+
+unittest.main(argv=["serve_test"])
