@@ -14,6 +14,7 @@ build_packages=(
     libjpeg-dev libpng-dev libwebp-dev   # pictures
     zlib1g-dev           # how well transcripts compress
     libsndfile1-dev libmpg123-dev libsoxr-dev   # sound
+    libeigen3-dev libopenblas-dev   # linear algebra of gemlet quantize
     libcpp-httplib-dev   # gemlet serve
 )
 video_packages=(         # large, and few need them

@@ -52,5 +52,7 @@ class Checkpoint {
 
 /// GGUF name of a Hugging Face tensor name below the language model. Empty when there is none.
 std::string gguf_tensor_name(std::string_view name);
+/// The inverse. Empty when there is none.
+std::string hugging_face_tensor_name(std::string_view name);
 
 }  // namespace gemlet

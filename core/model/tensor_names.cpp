@@ -73,4 +73,22 @@ std::string gguf_tensor_name(std::string_view name) {
     return {};
 }
 
+std::string hugging_face_tensor_name(std::string_view name) {
+    for (const Rename& rename : kModelNames) {
+        if (rename.gguf == name) return std::string(rename.hugging_face);
+    }
+    constexpr std::string_view kBlocks = "blk.";
+    if (name.substr(0, kBlocks.size()) != kBlocks) return {};
+    const std::string_view rest = name.substr(kBlocks.size());
+    const size_t dot = rest.find('.');
+    if (dot == std::string_view::npos) return {};
+    for (const Rename& rename : kLayerNames) {
+        if (rename.gguf == rest.substr(dot + 1)) {
+            return "layers." + std::string(rest.substr(0, dot + 1)) +
+                   std::string(rename.hugging_face);
+        }
+    }
+    return {};
+}
+
 }  // namespace gemlet

@@ -26,6 +26,7 @@ class Pass {
           d_(model.config.d_model) {}
 
     size_t run();
+    void run_alone(size_t index);
 
   private:
     void enter();
@@ -316,6 +317,15 @@ void Pass::head() {
         });
 }
 
+void Pass::run_alone(size_t index) {
+    prepare_rotation();
+    if (config_.ple_width != 0) {
+        embed_rows(compute_, weights_, rows_, d_, ws_.normed);
+        embed_per_layer(compute_, config_, weights_, rows_, ws_.normed, index, index + 1, ws_.ple);
+    }
+    run_layers(index, index + 1);
+}
+
 size_t Pass::run() {
     enter();
     run_layers(0, config_.n_owning_layers);
@@ -330,6 +340,11 @@ size_t Pass::run() {
 
 size_t forward(const Compute& compute, const TextModel& model, std::span<StepRow> rows) noexcept {
     return Pass(compute, model, rows).run();
+}
+
+void forward_layer(const Compute& compute, const TextModel& model, std::span<StepRow> rows,
+                   size_t index) noexcept {
+    Pass(compute, model, rows).run_alone(index);
 }
 
 }  // namespace gemlet

@@ -27,4 +27,10 @@ struct TextModel {
 /// many rows were wanted.
 size_t forward(const Compute& compute, const TextModel& model, std::span<StepRow> rows) noexcept;
 
+/// Runs one layer by itself: workspace.hidden [n_rows, d] holds the residual stream as it enters
+/// the layer, and afterwards as it leaves it. Every row runs, wanted or not; keys and values are
+/// appended where the layer owns them. Layers in order give what forward gives. For calibration.
+void forward_layer(const Compute& compute, const TextModel& model, std::span<StepRow> rows,
+                   size_t index) noexcept;
+
 }  // namespace gemlet

@@ -94,6 +94,10 @@ void bind_and_run(const Compute& compute, std::span<const LinearJob> jobs, FormO
     std::array<Bound, kMaxLinearJobs> bound;
     for (size_t i = 0; i < jobs.size(); ++i) bound[i] = {&jobs[i], &form_of(*jobs[i].matrix)};
     run_jobs(compute, std::span(bound).first(jobs.size()));
+    if (compute.observer == nullptr) return;
+    for (const Bound& shown : std::span(bound).first(jobs.size())) {
+        compute.observer->take(compute.observer->context, *shown.job, *shown.in);
+    }
 }
 
 }  // namespace

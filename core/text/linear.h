@@ -34,6 +34,13 @@ struct LinearJob {
     size_t n_rows;
 };
 
+/// Is shown products right after they were computed: for calibration.
+struct ProductObserver {
+    /// `in` holds the input in the matrix's form: floats only where the family is in_float.
+    void (*take)(void* context, const LinearJob& job, const Activations& in);
+    void* context;
+};
+
 /// Most jobs of one call.
 constexpr size_t kMaxLinearJobs = 256;
 

@@ -15,11 +15,14 @@
 
 namespace gemlet {
 
+struct ProductObserver;
+
 /// What every product needs: who computes, and where activations are quantised to.
 struct Compute {
     const Kernels& kernels;
     ThreadPool& pool;
     Workspace& workspace;
+    const ProductObserver* observer = nullptr;  // is shown every product; null in normal runs
 };
 
 /// The form in which a matrix wants its input.

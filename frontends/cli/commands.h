@@ -28,6 +28,7 @@ Failure parse_command(const Options& options);
 Failure logits_command(const Options& options);
 Failure perplexity_command(const Options& options);
 Failure encode_command(const Options& options);
+Failure quantize_command(const Options& options);
 Failure transcribe_command(const Options& options);
 Failure serve_command(const Options& options);
 

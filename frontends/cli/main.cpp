@@ -21,6 +21,7 @@ constexpr std::array kCommands = {
     Command{"logits", gemlet::logits_command},
     Command{"encode", gemlet::encode_command},
     Command{"perplexity", gemlet::perplexity_command},
+    Command{"quantize", gemlet::quantize_command},
     Command{"chat", gemlet::chat_command},
     Command{"run", gemlet::run_command},
     Command{"transcribe", gemlet::transcribe_command},

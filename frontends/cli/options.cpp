@@ -221,6 +221,40 @@ void add_measures(CLI::App& app, Options& o) {
         ->capture_default_str();
 }
 
+void add_quantize(CLI::App& app, Options& o) {
+    CLI::App* quantize = app.add_subcommand("quantize", "Make a smaller checkpoint");
+    quantize->add_option("SRC", o.model, "Hugging Face directory or .gguf file, BF16, F16 or F32")
+        ->required();
+    quantize->add_option("DST", o.out, "file to write")->required();
+    quantize
+        ->add_option("--scheme", o.scheme,
+                     "gguf: with q8_0, q6_k, q5_k, q4_k, q4_0, iq4_nl, iq4_xs, q3_k or q2_k: most "
+                     "matrices' type;\nothers get finer ones, as in popular files")
+        ->required();
+    quantize
+        ->add_option("--method", o.method,
+                     "round; search for scales; gptq: errors make up for each other (default: the "
+                     "best there is)")
+        ->check(CLI::IsMember({"round", "search", "gptq"}));
+    quantize
+        ->add_option("--calibration", o.calibration,
+                     "texts that show what the model is used for (default: a text of its own)")
+        ->check(CLI::ExistingFile);
+    quantize
+        ->add_option("--calibration-tokens", o.calibration_tokens, "most tokens of these that run")
+        ->check(CLI::Range(64, 1 << 20))
+        ->capture_default_str();
+    quantize->add_option("--threads", o.threads, "worker threads (default: one per physical core)")
+        ->check(CLI::Range(1, 1024));
+    quantize->add_flag("--resume", o.resume,
+                       "keep what is finished when stopped, and go on from there");
+    quantize->add_flag("--json", o.json, "print as JSON (the default)");
+    quantize->footer(
+        "DST appears when it is complete; a stop or a full disk leaves nothing behind, but with\n"
+        "--resume DST.partial. Example: gemlet quantize gemma-4-E2B-it e2b-q4.gguf --scheme "
+        "gguf:q4_k");
+}
+
 void add_transcribe(CLI::App& app, Options& o) {
     CLI::App* transcribe =
         app.add_subcommand("transcribe", "Write down what recordings say, of any length");
@@ -348,6 +382,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     });
     add_conversation(app, o);
     add_measures(app, o);
+    add_quantize(app, o);
     add_transcribe(app, o);
     add_serve(app, o);
     add_text_tools(app, o);

@@ -108,6 +108,12 @@ struct Options {
     size_t window = 512;
     std::vector<std::string> compared;
     std::string compare;  // the second model; empty: one is measured
+
+    // quantize
+    std::string scheme;
+    std::string method;
+    std::vector<std::string> calibration;
+    size_t calibration_tokens = 8192;
 };
 
 /// What to do after reading the command line.

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "quant/formats/float16.h"
+#include "quant/formats/pack_block.h"
 #include "quant/formats/quantize_block.h"
 #include "quant/formats/unpack_block.h"
 
@@ -17,21 +18,6 @@ constexpr float kLargestHalf = 65504.0F;
 void store_u16(uint32_t value, uint8_t* bytes) {
     bytes[0] = static_cast<uint8_t>(value);
     bytes[1] = static_cast<uint8_t>(value >> 8);
-}
-
-// Low nibbles of 32 codes into bytes [16], codes 0..15 and 16..31 side by side.
-void pack_nibbles(const int* codes, uint8_t* bytes) {
-    for (size_t j = 0; j < 16; ++j) {
-        bytes[j] = static_cast<uint8_t>((codes[j] & 15) | ((codes[j + 16] & 15) << 4));
-    }
-}
-
-// Bit 4 of 32 codes into bytes [4], little-endian.
-void pack_fifth_bits(const int* codes, uint8_t* bytes) {
-    uint32_t bits = 0;
-    for (size_t i = 0; i < 32; ++i) bits |= ((static_cast<uint32_t>(codes[i]) >> 4) & 1) << i;
-    store_u16(bits & 0xFFFF, bytes);
-    store_u16(bits >> 16, bytes + 2);
 }
 
 // Codes 0..2*half-1 that stand for -half..half-1.

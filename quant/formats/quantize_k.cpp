@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "quant/formats/pack_block.h"
 #include "quant/formats/quantize_block.h"
 
 namespace gemlet {
@@ -68,45 +69,6 @@ void fit_signed(const float* values, SignedBlock& block, uint8_t* d_bytes) {
     }
 }
 
-// The packers below are the inverses of the unpackers in k_quants.cpp; fields are or-ed into
-// cleared bytes.
-void pack_twos(const int* codes, uint8_t* bytes) {
-    for (size_t i = 0; i < 256; ++i) {
-        const size_t run = i / 32;
-        bytes[32 * (run / 4) + i % 32] |= static_cast<uint8_t>((codes[i] & 3) << (2 * (run % 4)));
-    }
-}
-
-void pack_nibble_runs(const int* codes, uint8_t* bytes) {
-    for (size_t i = 0; i < 256; ++i) {
-        const size_t run = i / 32;
-        bytes[32 * (run / 2) + i % 32] |= static_cast<uint8_t>((codes[i] & 15) << (4 * (run % 2)));
-    }
-}
-
-// One bit of each code into bytes [32]: bit i/32 of byte i%32.
-void pack_bits(const int* codes, int bit, uint8_t* bytes) {
-    for (size_t i = 0; i < 256; ++i) {
-        bytes[i % 32] |= static_cast<uint8_t>(((codes[i] >> bit) & 1) << (i / 32));
-    }
-}
-
-void pack_k_pairs(const int* scales, const int* mins, uint8_t* bytes) {
-    for (size_t j = 0; j < 4; ++j) {
-        bytes[j] = static_cast<uint8_t>(scales[j] | ((scales[j + 4] >> 4) << 6));
-        bytes[j + 4] = static_cast<uint8_t>(mins[j] | ((mins[j + 4] >> 4) << 6));
-        bytes[j + 8] = static_cast<uint8_t>((scales[j + 4] & 15) | ((mins[j + 4] & 15) << 4));
-    }
-}
-
-void pack_q3_k_scales(const int* scales, uint8_t* bytes) {
-    for (size_t j = 0; j < 16; ++j) {
-        const int field = scales[j] + 32;
-        bytes[j % 8] |= static_cast<uint8_t>((field & 15) << (4 * (j / 8)));
-        bytes[8 + j % 4] |= static_cast<uint8_t>((field >> 4) << (2 * (j / 4)));
-    }
-}
-
 }  // namespace
 
 void quantize_q2_k(const float* values, uint8_t* block) {
@@ -154,14 +116,8 @@ void quantize_q6_k(const float* values, uint8_t* block) {
     SignedBlock fit{.half = 32, .scale_half = 128, .codes = {}, .scales = {}};
     fit_signed(values, fit, block + 208);
     for (size_t g = 0; g < 16; ++g) block[192 + g] = static_cast<uint8_t>(fit.scales[g]);
-    for (size_t i = 0; i < 256; ++i) {
-        const int code = fit.codes[i] + 32;
-        const size_t run = i / 32;
-        const size_t low = 64 * (run / 4) + 32 * (run % 2) + i % 32;
-        block[low] |= static_cast<uint8_t>((code & 15) << (4 * (run / 2 % 2)));
-        const size_t high = 128 + 32 * (run / 4) + i % 32;
-        block[high] |= static_cast<uint8_t>((code >> 4) << (2 * (run % 4)));
-    }
+    for (int& code : fit.codes) code += 32;
+    pack_sixes(fit.codes, block);
 }
 
 }  // namespace gemlet

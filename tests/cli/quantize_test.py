@@ -1,9 +1,15 @@
 """Smaller checkpoints from the small model, and the figures that tell how good they are."""
 
 import json
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import time
 import unittest
 
-from program import NANO, call, main
+from program import NANO, PROGRAM, call, main
 
 TEXT = NANO.parents[2] / "CHANGELOG.md"
 
@@ -34,6 +40,75 @@ class Comparison(unittest.TestCase):
         done = call("perplexity", "--compare", NANO, "/no/such/model", TEXT)
         self.assertEqual(done.returncode, 1)
         self.assertIn("/no/such/model", done.stderr)
+
+
+class Quantize(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def quantize(self, scheme, method, *options):
+        path = self.folder / f"{method}.gguf"
+        done = call("quantize", NANO, path, "--scheme", scheme, "--method", method, *options)
+        return path, done
+
+    def test_better_methods_are_better(self):
+        """From the directory: metadata and vocabulary are made, and the file runs as it is."""
+        last = 1
+        for method in ("round", "gptq"):
+            path, done = self.quantize("gguf:q4_0", method, "--calibration-tokens", 1024)
+            if method == "gptq" and "GEMLET_QUANT" in done.stderr:
+                continue
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(json.loads(done.stdout)["bytes"], path.stat().st_size)
+            divergence = compare(NANO, path)["kl_divergence"]
+            self.assertLess(divergence, last)
+            last = divergence
+        self.assertLess(last, 0.02)
+        again = call("quantize", path, self.folder / "b", "--scheme", "gguf:q2_k", "--method", "round")
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertEqual(call("tokenize", path, "Grüße, 42").stdout, call("tokenize", NANO, "Grüße, 42").stdout)
+
+    def test_what_cannot_be_is_one_clear_line(self):
+        for code, arguments in ((2, ()), (2, (NANO, "x")), (1, (NANO, "x", "--scheme", "gguf:q9")),
+                                (1, ("/no/such/model", "x", "--scheme", "gguf:q4_0")),
+                                (1, (NANO, "/no/such/folder/x", "--scheme", "gguf:q4_0", "--method", "round")),
+                                (2, (NANO, "x", "--scheme", "gguf:q4_0", "--method", "magic"))):
+            done = call("quantize", *arguments)
+            self.assertEqual(done.returncode, code, arguments)
+            self.assertTrue(done.stderr.startswith("gemlet: "), done.stderr)
+        broken = self.folder / "broken.gguf"
+        broken.write_bytes(b"GGUF\x03\0\0\0")
+        self.assertEqual(call("quantize", broken, self.folder / "x", "--scheme", "gguf:q4_0").returncode, 1)
+        self.assertEqual(os.listdir(self.folder), ["broken.gguf"])
+
+    def test_a_stop_leaves_nothing_but_what_can_be_resumed(self):
+        path = self.folder / "out.gguf"
+        command = [PROGRAM, "quantize", str(NANO), str(path), "--scheme", "gguf:q4_0", "--method", "search"]
+        for options, left in (([], set()), (["--resume"], {"out.gguf.partial", "out.gguf.partial.journal"})):
+            with subprocess.Popen(command + options, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+                while not (self.folder / "out.gguf.partial").exists() and process.poll() is None:
+                    time.sleep(0.01)
+                process.send_signal(signal.SIGINT)
+                process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 130)
+            self.assertEqual(set(os.listdir(self.folder)), left)
+
+    def test_a_full_disk(self):
+        disk = self.folder / "disk"
+        disk.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)],
+                                 capture_output=True, check=False)
+        if mounted.returncode != 0:
+            self.skipTest("may not mount a small disk here")
+        try:
+            done = call("quantize", NANO, disk / "x", "--scheme", "gguf:q8_0", "--method", "round")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("disk is full", done.stderr)
+            self.assertEqual(os.listdir(disk), [])
+        finally:
+            subprocess.run(["umount", str(disk)], check=False)
 
 
 main()

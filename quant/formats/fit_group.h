@@ -1,0 +1,44 @@
+// Inside of quant/formats: the search for the scale of one group of weights.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace gemlet {
+
+/// Codes of a format: whole numbers from low to high, or the sixteen levels of iq4.
+struct CodeSet {
+    int low = 0;
+    int high = 0;
+    bool levels = false;
+
+    /// The code nearest to v, as a float. NaN gives low.
+    float nearest(float v) const;
+};
+
+/// weight = scale * code - min.
+struct GroupScale {
+    float scale = 0;
+    float min = 0;
+};
+
+/// The group to fit. w: importance [n], not null.
+struct Group {
+    const float* x;
+    const float* w;
+    size_t n;
+};
+
+/// Weighted squared error of rounding the group with given scales.
+double group_error(const Group& group, const CodeSet& codes, GroupScale scale);
+
+/// Searches the scale of codes around zero; its sign is free where `signed_scale`.
+GroupScale fit_signed_group(const Group& group, const CodeSet& codes, bool signed_scale);
+
+/// Searches scale and minimum (not negative) of codes 0..high.
+GroupScale fit_ranged_group(const Group& group, const CodeSet& codes);
+
+/// Index of an iq4 level.
+int level_index(int level);
+
+}  // namespace gemlet
