@@ -30,9 +30,10 @@ try:
 except ImportError:
     with_client()
 
+import importlib.util  # noqa: E402
 import unittest  # noqa: E402
 
-from server_program import DATA, Server  # noqa: E402
+from server_program import DATA, SOURCE, Server  # noqa: E402
 
 WEATHER = {"type": "function", "function": {
     "name": "get_weather", "description": "Weather of a city",
@@ -80,6 +81,13 @@ class Client(unittest.TestCase):
         second = self.client.chat.completions.create(model="g", messages=messages, tools=[WEATHER], temperature=0,
                                                      max_tokens=60)
         self.assertGreater(second.usage.prompt_tokens, first.usage.prompt_tokens)
+
+    def test_the_example(self):
+        spec = importlib.util.spec_from_file_location("assistant", SOURCE / "examples/assistant.py")
+        assistant = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(assistant)
+        self.assertEqual(assistant.calculate("17 * (2 + 3) - 1"), 84)
+        self.assertTrue(assistant.answer(self.client, [{"role": "user", "content": "Reverse the words: a b"}]))
 
     def test_picture(self):
         picture = base64.b64encode((DATA / "pictures/shape.jpg").read_bytes()).decode()

@@ -8,7 +8,7 @@ import threading
 import time
 import unittest
 
-from server_program import DATA, Server, answer_of, question
+from server_program import DATA, SHARED, Server, answer_of, question
 
 CHAT = "/v1/chat/completions"
 ENDLESS = {"messages": [{"role": "user", "content": "Count"}], "temperature": 0,
@@ -56,6 +56,30 @@ class Serving(unittest.TestCase):
         self.assertEqual((status, body["tokens"][0]), (200, 2))
         status, body = self.server.post("/detokenize", {"tokens": body["tokens"][1:]})
         self.assertEqual((status, body["content"]), (200, "Hi ü"))
+
+    def test_prompts_are_those_of_the_template(self):
+        vectors = SHARED / "data/chat/render.jsonl"
+        if not vectors.exists():
+            self.skipTest("no reference data")
+        # What the server repairs or refuses on purpose: text beside calls, schemas the template cannot
+        # express, arguments as text, media without content, no messages.
+        repaired = {"complex arguments", "type list quirk", "parameters without type quirk", "no messages",
+                    "array items with type list and enum numbers", "image before text", "video and audio mix",
+                    "text and calls in one message, results last", "tool content parts"}
+        n_same = 0
+        for line in vectors.read_text(encoding="utf-8").splitlines():
+            vector = json.loads(line)
+            if vector["template"] != "e2b" or vector["name"] in repaired or vector["prompt"] is None:
+                continue
+            flags = vector["flags"] or {}
+            status, body = self.server.post("/apply-template", {
+                "messages": vector["messages"], "tools": vector["tools"], "continue_final_message": False,
+                "add_generation_prompt": flags.get("add_generation_prompt", False),
+                "chat_template_kwargs": {name: flags[name] for name in ("enable_thinking", "preserve_thinking")
+                                         if name in flags}})
+            self.assertEqual((status, body.get("prompt")), (200, vector["prompt"]), vector["name"])
+            n_same += 1
+        self.assertGreater(n_same, 70)
 
     def test_pictures_and_sounds_are_remembered_between_turns(self):
         picture = base64.b64encode((DATA / "pictures/shape.jpg").read_bytes()).decode()
