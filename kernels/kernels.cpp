@@ -22,6 +22,7 @@ Kernels select_kernels(IsaSet available) {
         .matmul_row = best_of(matmul_row_variants(), available),
         .matmul_block = best_of(matmul_block_variants(), available),
         .attention = best_of(attention_variants(), available),
+        .attention_int = best_of(attention_int_variants(), available),
     };
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/attention/attention.h"
+#include "kernels/attention_int/attention_int.h"
 #include "kernels/isa.h"
 #include "kernels/matmul_block/matmul_block.h"
 #include "kernels/matmul_float/matmul_float.h"
@@ -16,6 +17,7 @@ struct Kernels {
     const MatmulRowVariant* matmul_row;
     const MatmulBlockVariant* matmul_block;
     const AttentionVariant* attention;
+    const AttentionVariant* attention_int;
 };
 
 /// Returns the best variant of every family among the instruction sets in `available`. Pure.

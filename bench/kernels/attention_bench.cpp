@@ -1,22 +1,33 @@
-// Speed of attention's variants for E2B's heads (8 query heads on one KV head; 256 components in
-// sliding-window layers, 512 in global ones): decode and prefill, as multiply-adds and cache bytes
-// per second. One thread. The cache of a decode step is larger than the second-level cache from a
-// few thousand keys on. Every variant is compared with scalar before it is timed.
+// Speed of attention's variants, in floats and in integers, for E2B's heads (8 query heads on one
+// KV head; 256 components in sliding-window layers, 512 in global ones): decode by one worker and
+// by the first of two, and prefill, as multiply-adds and cache bytes per second. One thread. The
+// cache of a decode step is larger than the second-level cache from a few thousand keys on. Every
+// variant is compared with scalar before it is timed.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "kernels/attention/attention.h"
+#include "kernels/attention_int/attention_int.h"
 #include "quant/formats/float16.h"
 
 namespace gemlet {
 namespace {
 
-constexpr size_t kHeads = 8;
+using Variants = std::span<const AttentionVariant* const>;
+
+struct Shape {
+    const char* name;
+    size_t n_rows;
+    size_t heads;
+};
+constexpr Shape kShapes[] = {{"decode", 1, 8}, {"decode_half", 1, 4}, {"prefill", 8, 8}};
 
 // Rows start at cache lines, as in the runtime's arena.
 template <class T>
@@ -31,11 +42,11 @@ template <class T>
 using Lines = std::vector<T, LineAllocator<T>>;
 
 struct Problem {
-    // n_rows query rows of kHeads heads each, the last sees n_keys keys.
-    Problem(KvType kv_type, size_t dim, size_t n_rows, size_t keys)
+    // The last row sees n_keys keys.
+    Problem(KvType kv_type, size_t dim, const Shape& shape, size_t keys)
         : type(kv_type),
           head_dim(dim),
-          n_queries(n_rows * kHeads),
+          n_queries(shape.n_rows * shape.heads),
           n_keys(keys),
           element_bytes(type == KvType::f32   ? 4U
                         : type == KvType::f16 ? 2U
@@ -47,7 +58,8 @@ struct Problem {
           out(q.size()),
           first(n_queries, 0),
           last(n_queries),
-          scratch(attention_scratch_floats(n_queries, dim)) {
+          scratch(std::max(attention_scratch_floats(n_queries, dim),
+                           attention_int_scratch_floats(n_queries, dim))) {
         std::mt19937 engine(1);
         const auto number = [&] { return static_cast<float>(engine() >> 8U) * 0x1p-24F - 0.5F; };
         for (float& x : q) x = number();
@@ -61,7 +73,7 @@ struct Problem {
             }
         }
         for (size_t i = 0; i < n_queries; ++i) {
-            last[i] = static_cast<int32_t>(n_keys - n_rows + i / kHeads + 1);
+            last[i] = static_cast<int32_t>(n_keys - shape.n_rows + i / shape.heads + 1);
         }
     }
     AttentionArgs args() {
@@ -99,21 +111,23 @@ struct Problem {
     Lines<float> scratch;
 };
 
-bool agrees_with_scalar(const AttentionVariant& variant, KvType type, size_t head_dim) {
-    Problem problem(type, head_dim, 2, 100);
+bool agrees_with_scalar(const AttentionVariant& variant, const AttentionVariant& scalar,
+                        KvType type, size_t head_dim) {
+    Problem problem(type, head_dim, {"", 2, 4}, 100);
     variant.run(problem.args());
     const Lines<float> out = problem.out;
-    attention_variants().back()->run(problem.args());
+    scalar.run(problem.args());
     return memcmp(out.data(), problem.out.data(), out.size() * sizeof(float)) == 0;
 }
 
-void run_one(benchmark::State& state, const AttentionVariant* variant, KvType type, size_t head_dim,
-             size_t n_rows, size_t n_keys) {
-    if (!agrees_with_scalar(*variant, type, head_dim)) {
+void run_one(benchmark::State& state, const AttentionVariant* variant,
+             const AttentionVariant* scalar, KvType type, size_t head_dim, const Shape& shape,
+             size_t n_keys) {
+    if (!agrees_with_scalar(*variant, *scalar, type, head_dim)) {
         state.SkipWithError("differs from scalar");
         return;
     }
-    Problem problem(type, head_dim, n_rows, n_keys);
+    Problem problem(type, head_dim, shape, n_keys);
     for (auto _ : state) variant->run(problem.args());
     const auto keys = static_cast<double>(state.iterations()) * static_cast<double>(n_keys);
     using benchmark::Counter;
@@ -123,26 +137,39 @@ void run_one(benchmark::State& state, const AttentionVariant* variant, KvType ty
         Counter(2 * keys * static_cast<double>(head_dim * problem.element_bytes), Counter::kIsRate);
 }
 
-void register_all() {
-    const IsaSet here = detect_isas();
-    constexpr const char* kTypeNames[] = {"f32", "f16", "i8"};
-    for (const AttentionVariant* variant : attention_variants()) {
-        if (!here.has(variant->isa) || variant->isa == Isa::scalar) continue;
-        for (const KvType type : {KvType::f32, KvType::f16, KvType::i8}) {
-            for (const size_t head_dim : {256, 512}) {
-                for (const size_t n_rows : {1, 8}) {
-                    for (const size_t n_keys : {64, 512, 4096, 32768}) {
-                        const std::string name = std::string(variant->name) + "/" +
-                                                 kTypeNames[static_cast<size_t>(type)] + "/d" +
-                                                 std::to_string(head_dim) +
-                                                 (n_rows == 1 ? "_decode" : "_prefill") + "_keys" +
-                                                 std::to_string(n_keys);
-                        benchmark::RegisterBenchmark(name.c_str(), run_one, variant, type, head_dim,
-                                                     n_rows, n_keys);
-                    }
-                }
+// Every head, shape and length for one variant and cache type.
+void register_variant(const std::string& name, const AttentionVariant* variant,
+                      const AttentionVariant* scalar, KvType type) {
+    for (const size_t head_dim : {256, 512}) {
+        for (const Shape& shape : kShapes) {
+            for (const size_t n_keys : {64, 512, 4096, 32768}) {
+                const std::string full = name + "/d" + std::to_string(head_dim) + "_" + shape.name +
+                                         "_keys" + std::to_string(n_keys);
+                benchmark::RegisterBenchmark(full.c_str(), run_one, variant, scalar, type, head_dim,
+                                             shape, n_keys);
             }
         }
+    }
+}
+
+void register_all() {
+    const IsaSet here = detect_isas();
+    const auto runs = [&](const AttentionVariant* variant) {
+        return here.has(variant->isa) && variant->isa != Isa::scalar;
+    };
+    const Variants floats = attention_variants();
+    const Variants integers = attention_int_variants();
+    for (const AttentionVariant* variant : floats) {
+        if (!runs(variant)) continue;
+        const std::string name = variant->name;
+        register_variant(name + "/f32", variant, floats.back(), KvType::f32);
+        register_variant(name + "/f16", variant, floats.back(), KvType::f16);
+        register_variant(name + "/i8", variant, floats.back(), KvType::i8);
+    }
+    for (const AttentionVariant* variant : integers) {
+        if (!runs(variant)) continue;
+        const std::string name = variant->name;
+        register_variant(name + "/i8_integers", variant, integers.back(), KvType::i8);
     }
 }
 

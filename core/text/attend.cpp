@@ -2,12 +2,20 @@
 // head, at most kMaxAttentionQueries queries: long prompts give tasks of many rows, which read each
 // key once for all of them; a single decoded row is split by heads so that every worker has a part.
 // The split does not change any bit of the result (see kernels/attention/attention.h).
+//
+// Global layers over an int8 cache go on in integers from kFloatPositions on: deep in a context
+// they take as long as the weights, and integers are twice as fast. Where the line lies depends on
+// a row's position alone, so chunks, threads and batches still give the same bits. Before it every
+// code of a QAT mobile checkpoint equals the reference's; behind it rounding to 16 bits may flip
+// one now and then, as float32 does against float64 in prompts of that length.
 #include "core/text/attend.h"
 
 #include <algorithm>
 
 namespace gemlet {
 namespace {
+
+constexpr int32_t kFloatPositions = 2048;
 
 struct Ranges {
     int32_t first[kMaxAttentionQueries];
@@ -20,11 +28,22 @@ struct Split {
     size_t heads_per_task;
     size_t rows_per_task;
     size_t tasks_per_row_tile;
+    int32_t float_positions;  // rows behind them are attended to in integers
 };
 
-Split choose_split(const ModelConfig& config, const LayerConfig& layer, size_t n_rows,
+bool in_integers(const Split& split, const StepRow& row) {
+    return row.position >= split.float_positions;
+}
+
+int32_t float_positions(const LayerConfig& layer, KvType type) {
+    const bool line = layer.is_global && type == KvType::i8 && layer.head_dim <= kMaxIntHeadDim;
+    return line ? kFloatPositions : INT32_MAX;
+}
+
+Split choose_split(const ModelConfig& config, const LayerConfig& layer, KvType type, size_t n_rows,
                    size_t n_workers) {
     Split split{};
+    split.float_positions = float_positions(layer, type);
     split.heads_per_group = config.n_heads / layer.n_kv_heads;
     split.heads_per_task = std::min(split.heads_per_group, kMaxAttentionQueries);
     // Few rows: cut the heads until there is a task for every worker.
@@ -38,19 +57,21 @@ Split choose_split(const ModelConfig& config, const LayerConfig& layer, size_t n
     return split;
 }
 
-/// The end of the run of rows that starts at `begin`, share a cache, and fit one task.
-size_t run_end(std::span<const StepRow> rows, size_t begin, size_t rows_per_task) {
+/// The end of the run of rows that starts at `begin`, share a cache and arithmetic, and fit one
+/// task.
+size_t run_end(std::span<const StepRow> rows, size_t begin, const Split& split) {
     size_t end = begin + 1;
-    while (end < rows.size() && end - begin < rows_per_task &&
-           rows[end].cache == rows[begin].cache) {
+    while (end < rows.size() && end - begin < split.rows_per_task &&
+           rows[end].cache == rows[begin].cache &&
+           in_integers(split, rows[end]) == in_integers(split, rows[begin])) {
         ++end;
     }
     return end;
 }
 
-size_t count_row_tiles(std::span<const StepRow> rows, size_t rows_per_task) {
+size_t count_row_tiles(std::span<const StepRow> rows, const Split& split) {
     size_t n = 0;
-    for (size_t row = 0; row < rows.size(); row = run_end(rows, row, rows_per_task)) ++n;
+    for (size_t row = 0; row < rows.size(); row = run_end(rows, row, split)) ++n;
     return n;
 }
 
@@ -111,7 +132,8 @@ void run_task(const Compute& compute, const ModelConfig& config, size_t index, c
         args.scale_stride = kv.n_kv_heads;
     }
     args.scratch = result + n_queries * dim;
-    compute.kernels.attention->run(args);
+    const Kernels& kernels = compute.kernels;
+    (in_integers(split, task.rows[0]) ? kernels.attention_int : kernels.attention)->run(args);
     for (size_t i = 0; i < task.rows.size(); ++i) {
         std::copy_n(result + i * n_heads * dim, n_heads * dim,
                     out + (task.first_row + i) * row_width + task.first_head * dim);
@@ -122,25 +144,27 @@ void run_task(const Compute& compute, const ModelConfig& config, size_t index, c
 
 size_t attend_scratch_bytes(const ModelConfig& config) {
     const size_t dim = config.max_head_dim();
-    const size_t floats =
-        2 * kMaxAttentionQueries * dim + attention_scratch_floats(kMaxAttentionQueries, dim);
-    return floats * sizeof(float);
+    const size_t kernel_floats = std::max(attention_scratch_floats(kMaxAttentionQueries, dim),
+                                          attention_int_scratch_floats(kMaxAttentionQueries, dim));
+    return (2 * kMaxAttentionQueries * dim + kernel_floats) * sizeof(float);
 }
 
 void attend(const Compute& compute, const ModelConfig& config, size_t index,
             std::span<const StepRow> rows, const float* q, float* out) noexcept {
+    if (rows.empty()) return;
     const LayerConfig& layer = config.layers[index];
-    const Split split = choose_split(config, layer, rows.size(), compute.pool.n_workers());
-    const size_t n_tiles = count_row_tiles(rows, split.rows_per_task);
+    const Split split =
+        choose_split(config, layer, rows[0].cache->type(), rows.size(), compute.pool.n_workers());
+    const size_t n_tiles = count_row_tiles(rows, split);
     const size_t n_tasks = n_tiles * split.tasks_per_row_tile;
     compute.pool.parallel_for(n_tasks, 1, [&](size_t begin, size_t end, size_t worker) noexcept {
         auto* scratch = reinterpret_cast<float*>(compute.workspace.scratch_of(worker));
         for (size_t task = begin; task < end; ++task) {
             size_t row = 0;
             for (size_t tile = task / split.tasks_per_row_tile; tile > 0; --tile) {
-                row = run_end(rows, row, split.rows_per_task);
+                row = run_end(rows, row, split);
             }
-            const size_t row_end = run_end(rows, row, split.rows_per_task);
+            const size_t row_end = run_end(rows, row, split);
             const size_t head = task % split.tasks_per_row_tile * split.heads_per_task;
             run_task(compute, config, index, split, {rows.subspan(row, row_end - row), row, head},
                      q, out, scratch);

@@ -15,42 +15,17 @@
 // to 32,768 keys, 8 queries 19 to 24 G/s, of which converting the keys and values takes a quarter.
 #pragma once
 
-#include "kernels/attention/attention.h"
+#include "kernels/attention/attention_softmax.h"
 
 namespace gemlet {
 namespace {
 
-constexpr int kBlock = static_cast<int>(kAttentionBlock);
-constexpr size_t kBlockParts = kAttentionBlock / kPartLanes;
 constexpr size_t kSliceParts = 4;  // kTileRows x 4 sums, kTileRows factors and one value
 
 // A number of queries as a type, to choose a tile.
 template <size_t kCount>
 struct Rows {
     static constexpr size_t kRows = kCount;
-};
-
-// The parts of the caller's scratch.
-struct Workspace {
-    float* o;           // [n_queries, head_dim], not yet divided by the sum
-    float* keys;        // [4, head_dim], or a panel of the block's keys
-    float* p;           // [n_queries, kBlock]: scores, then factors of the values
-    float* sums;        // [n_queries, 16]
-    float* max;         // [n_queries]
-    float* correction;  // [n_queries]
-};
-
-// One block of keys. Indices count from the block's start; begin .. end - 1 is what some query
-// sees, first[i] .. last[i] - 1 what query i sees (first = kBlock, last = 0 if nothing).
-struct Block {
-    int begin;
-    int end;
-    int first[kMaxAttentionQueries];
-    int last[kMaxAttentionQueries];
-    const uint8_t* keys[kAttentionBlock];
-    const uint8_t* values[kAttentionBlock];
-    float k_scale[kAttentionBlock];
-    float v_scale[kAttentionBlock];
 };
 
 Workspace cut_scratch(const AttentionArgs& args) {
@@ -63,36 +38,6 @@ Workspace cut_scratch(const AttentionArgs& args) {
     space.max = space.keys + kAttentionBlock * args.head_dim;
     space.correction = space.max + args.n_queries;
     return space;
-}
-
-// Finds what each query sees of the block at `start`; false if no query sees anything.
-bool find_ranges(const AttentionArgs& args, int32_t start, Block& block) {
-    block.begin = kBlock;
-    block.end = 0;
-    for (size_t i = 0; i < args.n_queries; ++i) {
-        const int32_t first = args.first[i] > start ? args.first[i] - start : 0;
-        const int32_t last = args.last[i] - start < kBlock ? args.last[i] - start : kBlock;
-        const bool any = first < last;
-        block.first[i] = any ? first : kBlock;
-        block.last[i] = any ? last : 0;
-        if (block.first[i] < block.begin) block.begin = block.first[i];
-        if (block.last[i] > block.end) block.end = block.last[i];
-    }
-    return block.begin < block.end;
-}
-
-// Finds the slots of the keys that are seen.
-void find_slots(const AttentionArgs& args, int32_t start, Block& block) {
-    size_t slot = static_cast<size_t>(start + block.begin) % args.n_slots;
-    for (int j = block.begin; j < block.end; ++j) {
-        block.keys[j] = args.k + slot * args.slot_stride_bytes;
-        block.values[j] = args.v + slot * args.slot_stride_bytes;
-        if (args.kv_type == KvType::i8) {
-            block.k_scale[j] = args.k_scale[slot * args.scale_stride];
-            block.v_scale[j] = args.v_scale[slot * args.scale_stride];
-        }
-        slot = slot + 1 == args.n_slots ? 0 : slot + 1;
-    }
 }
 
 template <size_t kRows>
@@ -115,12 +60,6 @@ void score_keys(const AttentionArgs& args, const uint8_t* const* keys, int j, fl
     if (left == 1) score_tile<1>(args, keys, query, at);
     if (left == 2) score_tile<2>(args, keys, query, at);
     if (left == 3) score_tile<3>(args, keys, query, at);
-}
-
-inline void prefetch_row(const uint8_t* row, size_t n_bytes) {
-    for (size_t i = 0; i < n_bytes; i += 64) {
-        __builtin_prefetch(row + i, 0, 2);
-    }
 }
 
 // Queries of a tile of scores over a panel; both registers of 6 x 2 sums are used twice for each
@@ -242,45 +181,6 @@ void score_block(const AttentionArgs& args, const Block& block, const Workspace&
             keys[column] = reinterpret_cast<const uint8_t*>(floats);
         }
         score_keys(args, keys, j, space.p);
-    }
-}
-
-// Turns the scores of one query into the factors of the values; brings maximum, correction and
-// sums up to date.
-void weigh_query(const AttentionArgs& args, const Block& block, const Workspace& space,
-                 size_t query) {
-    float* p = space.p + query * kAttentionBlock;
-    const bool scaled = args.kv_type == KvType::i8;
-    Part scores[kBlockParts];
-    Part maxima = part_set(-INFINITY);
-#pragma GCC unroll 8
-    for (size_t i = 0; i < kBlockParts; ++i) {
-        Part score = part_load(p + i * kPartLanes);
-        if (scaled) score = part_mul(score, part_load(block.k_scale + i * kPartLanes));
-        const int lane = static_cast<int>(i * kPartLanes);
-        scores[i] = part_in_range(score, part_set(-INFINITY), block.first[query] - lane,
-                                  block.last[query] - lane);
-        maxima = part_max(scores[i], maxima);
-    }
-    const float old_max = space.max[query];
-    const float block_max = part_largest(maxima);
-    const float max = block_max > old_max ? block_max : old_max;
-    const Part correction = part_exp(part_set(old_max - max));
-    space.max[query] = max;
-    space.correction[query] = part_first(correction);
-#pragma GCC unroll 8
-    for (size_t i = 0; i < kBlockParts; ++i) {
-        // A score of -infinity outside the range gives exactly 0.
-        scores[i] = part_exp(part_sub(scores[i], part_set(max)));
-        Part factor = scores[i];
-        if (scaled) factor = part_mul(factor, part_load(block.v_scale + i * kPartLanes));
-        part_store(p + i * kPartLanes, factor);
-    }
-    float* sums = space.sums + query * 16;
-#pragma GCC unroll 4
-    for (size_t i = 0; i < kParts; ++i) {
-        const Part low = part_fma(part_load(sums + i * kPartLanes), correction, scores[i]);
-        part_store(sums + i * kPartLanes, part_add(low, scores[i + kParts]));
     }
 }
 
@@ -409,38 +309,10 @@ void add_block(const AttentionArgs& args, int32_t start, Block& block, const Wor
     for (; d < args.head_dim; d += 16) add_slice<kParts, Elements>(args, block, space, d);
 }
 
-void finish(const AttentionArgs& args, const Workspace& space) {
-    for (size_t query = 0; query < args.n_queries; ++query) {
-        Part lanes[kParts];
-        for (size_t i = 0; i < kParts; ++i) {
-            lanes[i] = part_load(space.sums + query * 16 + i * kPartLanes);
-        }
-        const Part sum = part_set(part_tree(lanes));
-        const float* o = space.o + query * args.head_dim;
-        float* out = args.out + query * args.out_stride;
-        for (size_t d = 0; d < args.head_dim; d += kPartLanes) {
-            part_store(out + d, part_div(part_load(o + d), sum));
-        }
-    }
-}
-
 void run(const AttentionArgs& args) {
     const Workspace space = cut_scratch(args);
-    memset(space.p, 0, args.n_queries * (kAttentionBlock + 16 + args.head_dim) * sizeof(float));
-    int32_t begin = args.first[0];
-    int32_t end = args.last[0];
-    for (size_t i = 0; i < args.n_queries; ++i) {
-        space.max[i] = -INFINITY;
-        if (args.first[i] < begin) begin = args.first[i];
-        if (args.last[i] > end) end = args.last[i];
-    }
-    Block block;
-    memset(block.k_scale, 0, sizeof(block.k_scale));
-    memset(block.v_scale, 0, sizeof(block.v_scale));
-    // The start is counted in blocks, since the position behind the last block may be too large.
-    for (int32_t i = begin / kBlock; i <= (end - 1) / kBlock; ++i) {
-        const int32_t start = i * kBlock;
-        if (!find_ranges(args, start, block)) continue;
+    start_softmax(args, space);
+    for_each_block(args, [&](int32_t start, Block& block) {
         switch (args.kv_type) {
             case KvType::f32:
                 add_block<WeightsF32>(args, start, block, space);
@@ -452,7 +324,7 @@ void run(const AttentionArgs& args) {
                 add_block<WeightsI8>(args, start, block, space);
                 break;
         }
-    }
+    });
     finish(args, space);
 }
 

@@ -331,6 +331,9 @@ inline __m256i _mm256_dpbusd_epi32(__m256i sum, __m256i a, __m256i b) {
 inline __m256i _mm256_dpbusd_avx_epi32(__m256i sum, __m256i a, __m256i b) {
     return dot_u8_i8(sum, a, b);
 }
+inline __m256i _mm256_dpwssd_avx_epi32(__m256i sum, __m256i a, __m256i b) {
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
+}
 inline __m512i _mm512_dpwssd_epi32(__m512i sum, __m512i a, __m512i b) {
     return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
 }

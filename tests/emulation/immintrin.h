@@ -14,6 +14,7 @@
 #include <string.h>
 
 #undef _mm256_dpbusd_avx_epi32
+#undef _mm256_dpwssd_avx_epi32
 #undef _mm256_dpbusd_epi32  // a macro in g++, because two instruction sets have it
 
 namespace gemlet {

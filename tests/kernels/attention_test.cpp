@@ -1,19 +1,23 @@
-// Attention: every variant gives the bits of the scalar one; the scalar one matches a softmax in
-// double precision; splitting queries, wrapping the ring and garbage outside the ranges change
-// nothing.
+// Attention, in floats and in integers: every variant gives the bits of the scalar one; the scalar
+// one matches a softmax in double precision; splitting queries, wrapping the ring and garbage
+// outside the ranges change nothing.
 #include "kernels/attention/attention.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "kernels/attention_int/attention_int.h"
 #include "quant/formats/float16.h"
 #include "tests/kernels/support.h"
 
 #ifdef GEMLET_EMULATED_KERNELS
 namespace gemlet {
 extern const AttentionVariant attention_avx512_emulated;
-}
+extern const AttentionVariant attention_int_avxvnni_emulated;
+extern const AttentionVariant attention_int_avx512_emulated;
+extern const AttentionVariant attention_int_avx512vnni_emulated;
+}  // namespace gemlet
 #endif
 
 namespace gemlet {
@@ -24,15 +28,41 @@ using test::GuardedBuffer;
 using test::Random;
 using Tested = test::TestedVariant<AttentionVariant>;
 
-std::vector<Tested> all_variants() {
-    std::vector<const AttentionVariant*> emulated;
-#ifdef GEMLET_EMULATED_KERNELS
-    emulated.push_back(&attention_avx512_emulated);
-#endif
-    return test::tested_variants(attention_variants(), emulated);
+// Products in floats or in integers, and the cache types that go with them.
+struct Arithmetic {
+    const char* name;
+    const AttentionVariant* scalar;
+    std::vector<KvType> types;
+};
+
+Arithmetic in_floats() {
+    return {"floats", attention_variants().back(), {KvType::f32, KvType::f16, KvType::i8}};
 }
 
-const AttentionVariant& scalar() { return *attention_variants().back(); }
+Arithmetic in_integers() { return {"integers", attention_int_variants().back(), {KvType::i8}}; }
+
+struct Param {
+    Arithmetic arithmetic;
+    Tested tested;
+};
+
+std::vector<Param> all_variants() {
+    std::vector<const AttentionVariant*> floats;
+    std::vector<const AttentionVariant*> integers;
+#ifdef GEMLET_EMULATED_KERNELS
+    floats.push_back(&attention_avx512_emulated);
+    integers = {&attention_int_avxvnni_emulated, &attention_int_avx512_emulated,
+                &attention_int_avx512vnni_emulated};
+#endif
+    std::vector<Param> all;
+    for (const Tested& tested : test::tested_variants(attention_variants(), floats)) {
+        all.push_back({in_floats(), tested});
+    }
+    for (const Tested& tested : test::tested_variants(attention_int_variants(), integers)) {
+        all.push_back({in_integers(), tested});
+    }
+    return all;
+}
 
 struct Range {
     int32_t first;
@@ -60,7 +90,8 @@ class Problem {
           k_scale_(n_slots),
           v_scale_(n_slots),
           q_(ranges.size() * head_dim),
-          scratch_(attention_scratch_floats(ranges.size(), head_dim)),
+          scratch_(std::max(attention_scratch_floats(ranges.size(), head_dim),
+                            attention_int_scratch_floats(ranges.size(), head_dim))),
           ranges_(std::move(ranges)) {
         for (const Range& range : ranges_) {
             first_.push_back(range.first);
@@ -103,6 +134,9 @@ class Problem {
 
     double key(int32_t position, size_t d) const { return at(k_, k_scale_, position, d); }
     double value(int32_t position, size_t d) const { return at(v_, v_scale_, position, d); }
+    double value_scale(int32_t position) const {
+        return v_scale_[static_cast<size_t>(position) % n_slots_];
+    }
     double q(size_t query, size_t d) const { return q_[query * head_dim_ + d]; }
     void poison(int32_t position) {
         const size_t slot = static_cast<size_t>(position) % n_slots_;
@@ -213,29 +247,32 @@ std::vector<Case> cases() {
     return all;
 }
 
-class AttentionVariants : public testing::TestWithParam<Tested> {};
+class AttentionVariants : public testing::TestWithParam<Param> {};
 
 INSTANTIATE_TEST_SUITE_P(attention, AttentionVariants, testing::ValuesIn(all_variants()),
-                         [](const auto& tested) { return tested.param.name(); });
+                         [](const auto& param) {
+                             return param.param.arithmetic.name + ("_" + param.param.tested.name());
+                         });
 
 TEST_P(AttentionVariants, give_the_bits_of_scalar) {
-    GEMLET_SKIP_UNLESS_RUNS(GetParam());
-    for (const KvType type : {KvType::f32, KvType::f16, KvType::i8}) {
+    GEMLET_SKIP_UNLESS_RUNS(GetParam().tested);
+    for (const KvType type : GetParam().arithmetic.types) {
         uint32_t seed = 11;
         for (const Case& c : cases()) {
             SCOPED_TRACE(std::string(c.name) + " " + type_name(type) + " seed " +
                          std::to_string(seed));
             Problem problem(type, c.head_dim, c.n_slots, c.end, c.ranges, seed++);
-            expect_same_bits(problem.run(*GetParam().variant), problem.run(scalar()));
+            expect_same_bits(problem.run(*GetParam().tested.variant),
+                             problem.run(*GetParam().arithmetic.scalar));
         }
     }
 }
 
 TEST_P(AttentionVariants, give_the_same_bits_however_queries_are_split) {
-    GEMLET_SKIP_UNLESS_RUNS(GetParam());
+    GEMLET_SKIP_UNLESS_RUNS(GetParam().tested);
     const std::vector<Range> ranges = causal(55, 20, 2, 1000);
-    Problem whole(KvType::f16, 64, 128, 75, ranges, 21);
-    const std::vector<float> want = whole.run(*GetParam().variant);
+    Problem whole(GetParam().arithmetic.types.back(), 64, 128, 75, ranges, 21);
+    const std::vector<float> want = whole.run(*GetParam().tested.variant);
     for (const size_t part : {1, 3, 7, 39}) {
         std::vector<float> got(want.size());
         for (size_t begin = 0; begin < ranges.size(); begin += part) {
@@ -244,35 +281,35 @@ TEST_P(AttentionVariants, give_the_same_bits_however_queries_are_split) {
             args.first += begin;
             args.last += begin;
             args.n_queries = std::min(part, ranges.size() - begin);
-            GetParam().variant->run(args);
+            GetParam().tested.variant->run(args);
         }
         expect_same_bits(got, want);
     }
 }
 
 TEST_P(AttentionVariants, give_the_same_bits_in_a_ring_of_any_size) {
-    GEMLET_SKIP_UNLESS_RUNS(GetParam());
+    GEMLET_SKIP_UNLESS_RUNS(GetParam().tested);
     const std::vector<Range> ranges = causal(200, 10, 3, 60);
     Problem wide(KvType::i8, 32, 512, 210, ranges, 22);
-    const std::vector<float> want = wide.run(*GetParam().variant);
+    const std::vector<float> want = wide.run(*GetParam().tested.variant);
     for (const size_t n_slots : {69, 70, 96, 101, 209}) {
         SCOPED_TRACE("slots " + std::to_string(n_slots));
         Problem ring(KvType::i8, 32, n_slots, 210, ranges, 22);
-        expect_same_bits(ring.run(*GetParam().variant), want);
+        expect_same_bits(ring.run(*GetParam().tested.variant), want);
     }
 }
 
 TEST_P(AttentionVariants, never_let_in_what_a_query_does_not_see) {
-    GEMLET_SKIP_UNLESS_RUNS(GetParam());
+    GEMLET_SKIP_UNLESS_RUNS(GetParam().tested);
     // Positions that only some queries see become NaN: the others keep their bits.
-    for (const KvType type : {KvType::f32, KvType::f16, KvType::i8}) {
+    for (const KvType type : GetParam().arithmetic.types) {
         const std::vector<Range> ranges = {{0, 50},  {0, 51},  {10, 51},
                                            {10, 52}, {20, 60}, {51, 60}};
         Problem problem(type, 32, 64, 60, ranges, 23);
-        const std::vector<float> want = problem.run(*GetParam().variant);
+        const std::vector<float> want = problem.run(*GetParam().tested.variant);
         problem.poison(5);
         problem.poison(51);
-        const std::vector<float> got = problem.run(*GetParam().variant);
+        const std::vector<float> got = problem.run(*GetParam().tested.variant);
         for (size_t query = 0; query < ranges.size(); ++query) {
             const bool hit = (ranges[query].first <= 5) || ranges[query].last > 51;
             EXPECT_EQ(std::isnan(got[query * 32]), hit) << query;
@@ -285,14 +322,14 @@ TEST_P(AttentionVariants, never_let_in_what_a_query_does_not_see) {
 }
 
 TEST_P(AttentionVariants, may_write_over_the_queries) {
-    GEMLET_SKIP_UNLESS_RUNS(GetParam());
-    Problem problem(KvType::f16, 64, 64, 40, causal(36, 4, 2, 100), 24);
-    const std::vector<float> want = problem.run(*GetParam().variant);
+    GEMLET_SKIP_UNLESS_RUNS(GetParam().tested);
+    Problem problem(GetParam().arithmetic.types.back(), 64, 64, 40, causal(36, 4, 2, 100), 24);
+    const std::vector<float> want = problem.run(*GetParam().tested.variant);
     AttentionArgs args = problem.args(nullptr);
     std::vector<float> rows(args.q, args.q + want.size());
     args.q = rows.data();
     args.out = rows.data();
-    GetParam().variant->run(args);
+    GetParam().tested.variant->run(args);
     expect_same_bits(rows, want);
 }
 
@@ -301,33 +338,47 @@ TEST_P(AttentionVariants, may_write_over_the_queries) {
 // times its own size and at most twice e (score and maximum); later corrections add one rounding of
 // at most 3u per block. Relative errors of the weights add up to r; the result errs by at most
 // twice r (numerator and sum) plus one u per key, in units of the largest |v|.
-double bound_of(const Problem& problem, size_t query) {
+// In integers a code is off by at most half a unit, 1 / 65534 of the largest element: scores err by
+// sum|k| times that of q in addition, and the 32 factors of a block by that of the block's largest
+// probability times scale; the largest probabilities of all blocks are at most the sum.
+double bound_of(const Problem& problem, size_t query, bool integers) {
     const Range range = problem.ranges()[query];
     const auto dim = static_cast<double>(problem.head_dim());
     double largest_norm = 0.0;
     double largest_value = 0.0;
+    double largest_q = 0.0;
+    double largest_sum = 0.0;
+    double largest_scale = 0.0;
     for (int32_t position = range.first; position < range.last; ++position) {
         double norm = 0.0;
+        double sum = 0.0;
         for (size_t d = 0; d < problem.head_dim(); ++d) {
+            sum += std::fabs(problem.key(position, d));
+            largest_q = std::max(largest_q, std::fabs(problem.q(query, d)));
             norm += std::fabs(problem.q(query, d) * problem.key(position, d));
             largest_value = std::max(largest_value, std::fabs(problem.value(position, d)));
         }
         largest_norm = std::max(largest_norm, norm);
+        largest_sum = std::max(largest_sum, sum);
+        largest_scale = std::max(largest_scale, problem.value_scale(position));
     }
     const auto n_keys = static_cast<double>(range.last - range.first);
     const double n_blocks = n_keys / 32 + 2;
     const double u = 0x1p-24;
-    const double score = (dim / 16 + 5) * u * largest_norm;
+    const double half_unit = integers ? 1.0 / 65534 : 0.0;
+    const double score = (dim / 16 + 5) * u * largest_norm + half_unit * largest_q * largest_sum;
+    const double factors = 32 * half_unit * 128 * largest_scale;
     const double weight = 2 * score + 2 * u * largest_norm + 2 * u + 4 * u * n_blocks;
-    return (2 * weight + (n_keys + 4) * u) * largest_value;
+    return (2 * weight + (n_keys + 4) * u) * largest_value + factors;
 }
 
-TEST(AttentionScalar, matches_softmax_in_double_precision) {
-    for (const KvType type : {KvType::f32, KvType::f16, KvType::i8}) {
+void expect_softmax(const Arithmetic& arithmetic) {
+    const bool integers = arithmetic.scalar == attention_int_variants().back();
+    for (const KvType type : arithmetic.types) {
         for (const Case& c : cases()) {
             SCOPED_TRACE(std::string(c.name) + " " + type_name(type) + " seed 31");
             Problem problem(type, c.head_dim, c.n_slots, c.end, c.ranges, 31);
-            const std::vector<float> got = problem.run(scalar());
+            const std::vector<float> got = problem.run(*arithmetic.scalar);
             for (size_t query = 0; query < problem.n_queries(); ++query) {
                 const Range range = c.ranges[query];
                 std::vector<double> scores;
@@ -348,7 +399,7 @@ TEST(AttentionScalar, matches_softmax_in_double_precision) {
                         want[d] += p * problem.value(range.first + static_cast<int32_t>(i), d);
                     }
                 }
-                const double bound = bound_of(problem, query);
+                const double bound = bound_of(problem, query, integers);
                 for (size_t d = 0; d < c.head_dim; ++d) {
                     ASSERT_NEAR(got[query * c.head_dim + d], want[d] / sum, bound);
                 }
@@ -357,9 +408,13 @@ TEST(AttentionScalar, matches_softmax_in_double_precision) {
     }
 }
 
+TEST(AttentionScalar, matches_softmax_in_double_precision) { expect_softmax(in_floats()); }
+
+TEST(AttentionScalar, matches_softmax_in_integers) { expect_softmax(in_integers()); }
+
 TEST(AttentionScalar, one_key_gives_its_value) {
     Problem problem(KvType::f16, 32, 8, 6, {{5, 6}}, 41);
-    const std::vector<float> got = problem.run(scalar());
+    const std::vector<float> got = problem.run(*in_floats().scalar);
     for (size_t d = 0; d < 32; ++d) EXPECT_EQ(static_cast<double>(got[d]), problem.value(5, d));
 }
 

@@ -170,13 +170,13 @@ TEST(Tokenizer, a_long_word_takes_n_log_n) {
     for (const std::string unit : {"a", "ab", "the", "\xE4\xB8\xAD", "\xF0\x9F\x98\x80", "<", "<|",
                                    " ", "\n", "=-", "0", "\xFF"}) {
         std::string text;
-        while (text.size() < 1000000) {
+        while (text.size() < 200000) {
             text += unit;
         }
         const auto start = std::chrono::steady_clock::now();
         const Ids ids = tokenizer.encode(text, true);
         const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-        EXPECT_LT(elapsed.count(), 30.0) << unit;  // about 0.2 s; sanitizers and busy machines
+        EXPECT_LT(elapsed.count(), 10.0) << unit;  // about 0.04 s; sanitizers and busy machines
         if (unit != "\xFF") {
             const Result<std::string> back = detokenize(tokenizer.vocabulary(), ids, false);
             ASSERT_TRUE(back);

@@ -1,0 +1,28 @@
+// Attention in integers, 32 products in an instruction, their sums in another. Each header is
+// written on the names of the one before.
+// clang-format off
+#include "kernels/vector/part_avx512.h"
+#include "kernels/vector/canonical_parts.h"
+#include "kernels/attention/attention_softmax.h"
+#include "kernels/attention_int/int_part_avx512.h"
+// clang-format on
+
+namespace gemlet {
+namespace {
+
+// sum + the products of neighbouring codes.
+inline IntSums int_madd(IntSums sum, IntPart a, IntPart b) {
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
+}
+
+}  // namespace
+}  // namespace gemlet
+
+#include "kernels/attention_int/attention_int_blocks.h"
+
+namespace gemlet {
+
+extern const AttentionVariant attention_int_avx512;
+const AttentionVariant attention_int_avx512 = {"avx512", Isa::avx512, run};
+
+}  // namespace gemlet
