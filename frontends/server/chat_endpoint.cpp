@@ -19,6 +19,7 @@ struct Prepared {
     ChatRequest request;
     EncodedMedia media;
     ChatPrompt prompt;
+    std::shared_ptr<Grammar> grammar;
 };
 
 ApiError encode(Service& service, const ChatRequest& request, EncodedMedia& media) {
@@ -42,6 +43,28 @@ ApiError encode(Service& service, const ChatRequest& request, EncodedMedia& medi
     return {};
 }
 
+ApiError make_grammar(Service& service, const ChatRequest& request,
+                      std::shared_ptr<Grammar>& grammar) {
+    if (!request.schema) return {};
+    if (request.reasoning == ReasoningFormat::raw) {
+        return bad_request("reasoning_format none and response_format exclude each other",
+                           "response_format");
+    }
+    const std::lock_guard<std::mutex> lock(service.grammar_mutex);
+    if (service.grammar == nullptr) {
+        Result<std::shared_ptr<GrammarVocabulary>> made = GrammarVocabulary::create(
+            service.model.tokenizer.vocabulary(), service.model.engine->config().vocab_size);
+        if (!made) return error_of(made.error(), "response_format");
+        service.grammar = std::move(*made);
+    }
+    std::string fault;
+    Result<std::unique_ptr<Grammar>> made =
+        Grammar::of_schema(service.grammar, *request.schema, fault);
+    if (!made) return bad_request("response_format: " + fault, "response_format");
+    grammar = std::move(*made);
+    return {};
+}
+
 /// From a body to token ids.
 ApiError prepare(Service& service, const HttpRequest& http, Prepared& out) {
     Json body;
@@ -50,6 +73,8 @@ ApiError prepare(Service& service, const HttpRequest& http, Prepared& out) {
         read_chat_request(body, service.model.sampling, service.options.limits, out.request);
     if (!error.ok()) return error;
     error = check_model(service, out.request.generation.model);
+    if (!error.ok()) return error;
+    error = make_grammar(service, out.request, out.grammar);
     if (!error.ok()) return error;
     error = encode(service, out.request, out.media);
     if (!error.ok()) return error;
@@ -69,6 +94,8 @@ GuideRules rules_of(const ChatRequest& request, const Tokenizer& tokenizer) {
         rules.call_begins = tokenizer.encode("call:" + request.calls.name + "{");
     }
     rules.thought_budget = request.reasoning_budget;
+    rules.may_think = request.rendering.enable_thinking;
+    rules.may_call = !request.tools.is_null() && request.calls.mode == CallMode::automatic;
     return rules;
 }
 
@@ -83,6 +110,7 @@ AnswerTask task_of(Service& service, Prepared prepared) {
     if (request.calls.mode == CallMode::none) task.banned.push_back(chat::kToolCallOpenId);
     task.stops = request.generation.stops;
     task.rules = rules_of(request, service.model.tokenizer);
+    task.rules.grammar = std::move(prepared.grammar);
     task.start = prepared.prompt.start;
     task.raw = request.reasoning == ReasoningFormat::raw;
     task.max_tokens = request.generation.max_tokens;

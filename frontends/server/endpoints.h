@@ -11,6 +11,7 @@
 
 namespace gemlet::server {
 
+HttpResponse get_page(Service& service, const HttpRequest& request);
 HttpResponse get_health(Service& service, const HttpRequest& request);
 HttpResponse get_models(Service& service, const HttpRequest& request);
 HttpResponse get_props(Service& service, const HttpRequest& request);

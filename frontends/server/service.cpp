@@ -23,6 +23,7 @@ struct Route {
 };
 
 constexpr std::array kRoutes = {
+    Route{"GET", "/", get_page, false, true},
     Route{"GET", "/health", get_health, true, true},
     Route{"GET", "/models", get_models, true, false},
     Route{"GET", "/props", get_props, false, false},

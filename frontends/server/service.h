@@ -15,6 +15,7 @@
 #include "frontends/server/http/http_server.h"
 #include "frontends/server/metrics.h"
 #include "frontends/text/chat_model.h"
+#include "frontends/text/grammar/grammar.h"
 #include "frontends/transcribe/piece_decoder.h"
 
 namespace gemlet::server {
@@ -49,6 +50,9 @@ struct Service {
 
     std::mutex media_mutex;
     MediaEncoder media;  // guarded by media_mutex
+
+    std::mutex grammar_mutex;
+    std::shared_ptr<GrammarVocabulary> grammar;  // guarded by grammar_mutex; made at its first use
 
     std::timed_mutex speech_mutex;
     std::unique_ptr<PieceDecoder> speech;  // guarded by speech_mutex; opened with its first use

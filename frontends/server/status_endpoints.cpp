@@ -3,6 +3,7 @@
 
 #include "frontends/server/api/json_fields.h"
 #include "frontends/server/endpoints.h"
+#include "frontends/server/page/page.h"
 #include "frontends/text/chat/specials.h"
 
 namespace gemlet::server {
@@ -53,6 +54,20 @@ Json slots_json(const Service& service) {
 }
 
 }  // namespace
+
+HttpResponse get_page(Service& /*service*/, const HttpRequest& /*request*/) {
+    HttpResponse response;
+    response.type = "text/html; charset=utf-8";
+    // Nothing but this server can be asked, whatever a model's answer would like the page to do.
+    response.headers.emplace_back(
+        "Content-Security-Policy",
+        "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
+        "media-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'");
+    response.headers.emplace_back("X-Content-Type-Options", "nosniff");
+    response.body = page_html();
+    return response;
+}
 
 HttpResponse get_health(Service& service, const HttpRequest& /*request*/) {
     if (service.draining) return error_response(unavailable("shutting down"));

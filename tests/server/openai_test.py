@@ -32,6 +32,9 @@ except ImportError:
 
 import importlib.util  # noqa: E402
 import unittest  # noqa: E402
+from typing import Literal  # noqa: E402
+
+import pydantic  # noqa: E402
 
 from server_program import DATA, SOURCE, Server  # noqa: E402
 
@@ -82,6 +85,21 @@ class Client(unittest.TestCase):
                                                      max_tokens=60)
         self.assertGreater(second.usage.prompt_tokens, first.usage.prompt_tokens)
 
+    def test_json_schema_is_parsed(self):
+        class Pair(pydantic.BaseModel):
+            first: Literal["red", "green"]
+            count: int
+            done: bool
+
+        try:
+            parsed = self.client.chat.completions.parse(
+                model="g", messages=[{"role": "user", "content": "Reverse the words: a b"}], temperature=0,
+                max_tokens=100, response_format=Pair)
+        except openai.APIStatusError as error:
+            self.assertEqual(error.status_code, 501)  # a build without the grammar engine
+            self.skipTest("no structured output in this build")
+        self.assertIn(parsed.choices[0].message.parsed.first, ("red", "green"))
+
     def test_the_example(self):
         spec = importlib.util.spec_from_file_location("assistant", SOURCE / "examples/assistant.py")
         assistant = importlib.util.module_from_spec(spec)
@@ -93,7 +111,7 @@ class Client(unittest.TestCase):
         picture = base64.b64encode((DATA / "pictures/shape.jpg").read_bytes()).decode()
         answer = self.ask([{"type": "image_url", "image_url": {"url": "data:image/jpeg;base64," + picture}},
                            {"type": "text", "text": "What is this?"}])
-        self.assertIn("circle", answer.choices[0].message.content)
+        self.assertIn("red", answer.choices[0].message.content)
 
     def test_transcription_in_all_formats(self):
         for form in ("json", "text", "srt", "vtt", "verbose_json"):

@@ -205,7 +205,12 @@ TEST(ChatRequest, names_what_is_wrong) {
         EXPECT_EQ(error.http, 400) << body;
         EXPECT_EQ(error.param, param) << body;
     }
-    EXPECT_EQ(refusal(with(R"("response_format":{"type":"json_object"})")).http, 501);
+    const auto refused_schema = [](const std::string& format) {
+        return refusal(with(R"("response_format":)" + format)).http;
+    };
+    EXPECT_EQ(refused_schema(R"({"type":"json_object"})"), 0);
+    EXPECT_EQ(refused_schema(R"({"type":"json_schema"})"), 400);
+    EXPECT_EQ(refused_schema(R"({"type":"json_schema","json_schema":{"schema":[]}})"), 400);
 }
 
 TEST(SpeechRequest, reads_a_form_and_names_what_is_wrong) {

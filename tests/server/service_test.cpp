@@ -194,6 +194,45 @@ TEST(Service, calls_a_function_when_it_must_and_none_when_it_must_not) {
     EXPECT_TRUE(at(none.json(), {"choices", "0", "message", "tool_calls"}).is_null());
 }
 
+TEST(Service, answers_in_json_of_a_schema_and_nothing_else) {
+    const auto service = open_service(1);
+    const auto ask = [&](const std::string& format, const std::string& more = "") {
+        return post(
+            *service, kChat,
+            chat_body(kQuestions[0], R"(,"max_tokens":200,"response_format":)" + format + more));
+    };
+    const std::string schema =
+        R"({"type":"json_schema","json_schema":{"name":"x","strict":true,"schema":{"type":"object",)"
+        R"("properties":{"colour":{"enum":["red","green"]},"n":{"type":"integer","minimum":3,)"
+        R"("maximum":5},"ok":{"type":"boolean"}},"required":["colour","n","ok"],)"
+        R"("additionalProperties":false}}})";
+    const Reply reply = ask(schema);
+#ifndef GEMLET_LLGUIDANCE
+    EXPECT_EQ(reply.status, 501);
+    GTEST_SKIP() << "built without llguidance";
+#endif
+    for (const char* more : {"", R"(,"temperature":2,"seed":1)", R"(,"temperature":2,"seed":2)",
+                             R"(,"chat_template_kwargs":{"enable_thinking":true},)"
+                             R"("reasoning_budget_tokens":10)"}) {
+        const Reply answered = ask(schema, more);
+        const Result<Json> json = parse_json(content_of(answered));
+        ASSERT_TRUE(json.has_value()) << answered.body;
+        ASSERT_EQ(json->members.size(), 3U);
+        EXPECT_TRUE(at(*json, {"colour"}).text == "red" || at(*json, {"colour"}).text == "green");
+        EXPECT_GE(at(*json, {"n"}).number, 3);
+        EXPECT_LE(at(*json, {"n"}).number, 5);
+        EXPECT_TRUE(at(*json, {"ok"}).is_bool());
+        EXPECT_EQ(at(answered.json(), {"choices", "0", "finish_reason"}).text, "stop");
+    }
+    const Reply cut = ask(R"({"type":"json_object"})", R"(,"max_tokens":1)");
+    EXPECT_EQ(content_of(cut).front(), '{');
+    EXPECT_EQ(ask(R"({"type":"json_schema","json_schema":{"schema":{"type":"colour"}}})").status,
+              400);
+    EXPECT_EQ(
+        ask(R"({"type":"json_schema","json_schema":{"schema":{"type":"object","if":{}}}})").status,
+        400);
+}
+
 TEST(Service, keeps_special_strings_of_users_plain) {
     const auto service = open_service(1);
     const auto count = [&](const std::string& text) {

@@ -30,25 +30,32 @@ std::optional<int32_t> CallGuide::forced() const {
     return std::nullopt;
 }
 
-bool CallGuide::allowed(std::vector<uint32_t>& bits, size_t vocab_size) const {
-    if (!rules_.must_call) return false;
+bool CallGuide::allowed(std::vector<uint32_t>& bits, size_t vocab_size) {
+    if (!rules_.must_call && rules_.grammar == nullptr) return false;
     const auto set = [&](int32_t id, bool on) {
         if (id < 0 || static_cast<size_t>(id) >= vocab_size) return;
         const auto bit = static_cast<size_t>(id);
         const uint32_t mask = 1U << bit % 32;
         bits[bit / 32] = on ? bits[bit / 32] | mask : bits[bit / 32] & ~mask;
     };
+    const auto set_stops = [&](bool on) {
+        for (const int32_t id : stop_ids_) set(id, on);
+    };
     const size_t n_words = (vocab_size + 31) / 32;
-    if (where_ == Where::text) {
+    if (where_ != Where::text) {  // not to be left by ending
+        bits.assign(n_words, ~0U);
+        set_stops(false);
+    } else if (rules_.must_call || n_calls_ > 0) {
         // A thought first, a call, and after calls the end.
         bits.assign(n_words, 0);
         set(chat::kToolCallOpenId, true);
         if (at_start_) set(chat::kChannelOpenId, true);
-        for (const int32_t id : stop_ids_) set(id, n_calls_ > 0);
-        return true;
+        set_stops(n_calls_ > 0);
+    } else {
+        if (!rules_.grammar->allowed(bits)) set_stops(true);
+        if (at_start_ && rules_.may_think) set(chat::kChannelOpenId, true);
+        if (!in_answer_ && rules_.may_call) set(chat::kToolCallOpenId, true);
     }
-    bits.assign(n_words, ~0U);
-    for (const int32_t id : stop_ids_) set(id, false);
     return true;
 }
 
@@ -66,6 +73,9 @@ void CallGuide::take(int32_t id) {
     } else if (id == chat::kToolCallCloseId && where_ == Where::call) {
         where_ = Where::text;
         ++n_calls_;
+    } else if (where_ == Where::text) {
+        in_answer_ = true;
+        if (rules_.grammar != nullptr) rules_.grammar->take(id);
     }
 }
 

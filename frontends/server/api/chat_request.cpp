@@ -87,7 +87,8 @@ void read_choice(JsonFields& fields, const Json& tools, CallPolicy& calls) {
     }
 }
 
-void read_format(JsonFields& fields) {
+/// JSON of any form is that of a schema which says no more than "object".
+void read_format(JsonFields& fields, const Limits& limits, std::optional<Json>& schema) {
     const Json* format = fields.object("response_format");
     if (format == nullptr) return;
     const Json* type = format->find("type");
@@ -96,7 +97,20 @@ void read_format(JsonFields& fields) {
     if (name != "json_object" && name != "json_schema") {
         return fields.refuse("response_format", "must be text, json_object or json_schema");
     }
-    fields.refuse(not_supported("this build has no structured output", "response_format"));
+    const Json* holder = name == "json_schema" ? format->find("json_schema") : format;
+    const Json* given = holder == nullptr ? nullptr : holder->find("schema");
+    if (given == nullptr && name == "json_object") {
+        schema = Json::object();
+        schema->set("type", Json::of("object"));
+        return;
+    }
+    if (given == nullptr || !given->is_object()) {
+        return fields.refuse("response_format", "needs a schema that is an object");
+    }
+    if (write_json(*given).size() > limits.schema_bytes) {
+        return fields.refuse("response_format", "has too large a schema");
+    }
+    schema = *given;
 }
 
 /// Thinking: a switch of the template, or OpenAI's word for it.
@@ -151,7 +165,7 @@ ApiError read_chat_request(const Json& body, const SamplerOptions& defaults, con
     out.generation = read_generation(fields, defaults, limits);
     read_tools(fields, limits, out.tools);
     read_choice(fields, out.tools, out.calls);
-    read_format(fields);
+    read_format(fields, limits, out.schema);
     read_thinking(fields, out.rendering);
     read_reasoning(fields, out);
     if (!fields.ok()) return fields.error();

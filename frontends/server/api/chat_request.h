@@ -31,6 +31,7 @@ struct ChatRequest {
     chat::RenderOptions rendering;
     ReasoningFormat reasoning = ReasoningFormat::separate;
     std::optional<size_t> reasoning_budget;  // tokens
+    std::optional<Json> schema;              // that the answer must satisfy
 };
 
 ApiError read_chat_request(const Json& body, const SamplerOptions& defaults, const Limits& limits,

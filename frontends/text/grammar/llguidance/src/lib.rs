@@ -1,0 +1,2 @@
+//! Gathers llguidance and its C interface in one static library.
+pub use llguidance::*;
