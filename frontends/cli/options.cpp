@@ -225,11 +225,13 @@ void add_quantize(CLI::App& app, Options& o) {
     CLI::App* quantize = app.add_subcommand("quantize", "Make a smaller checkpoint");
     quantize->add_option("SRC", o.model, "Hugging Face directory or .gguf file, BF16, F16 or F32")
         ->required();
-    quantize->add_option("DST", o.out, "file to write")->required();
+    quantize->add_option("DST", o.out, "file to write; a directory for mobile:")->required();
     quantize
         ->add_option("--scheme", o.scheme,
                      "gguf: with q8_0, q6_k, q5_k, q4_k, q4_0, iq4_nl, iq4_xs, q3_k or q2_k: most "
-                     "matrices' type;\nothers get finer ones, as in popular files")
+                     "matrices' type;\nothers get finer ones, as in popular files; mobile: with "
+                     "w8, w4 or w4w2: "
+                     "the QAT mobile\nlayout")
         ->required();
     quantize
         ->add_option("--method", o.method,

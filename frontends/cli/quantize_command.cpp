@@ -14,6 +14,7 @@
 #include "frontends/cli/quantize_vocabulary.h"
 #include "quant/convert/calibration_text.h"
 #include "quant/convert/linear_algebra.h"
+#include "quant/convert/mobile.h"
 #include "quant/convert/quantize.h"
 
 namespace gemlet {
@@ -109,12 +110,16 @@ Failure quantize_command(const Options& options) {
     settings.progress = show_progress;
     settings.context = &bar;
     std::vector<CalibrationPrompt> prompts;
-    if (settings.method != Method::round) {
+    // Static scales of activations are measured whatever the method.
+    if (settings.method != Method::round || scheme->container == Container::mobile) {
         const Status status = collect_prompts(options, *tokenizer, prompts, fault_file);
         if (!status.ok()) return {status, fault_file};
     }
-    const Result<QuantizeReport> report = quantize_to_gguf(
-        *source, options.out, settings, std::move(prompts), vocabulary ? &*vocabulary : nullptr);
+    const bool is_mobile = scheme->container == Container::mobile;
+    const Result<QuantizeReport> report =
+        is_mobile ? quantize_to_mobile(*source, options.out, settings, std::move(prompts))
+                  : quantize_to_gguf(*source, options.out, settings, std::move(prompts),
+                                     vocabulary ? &*vocabulary : nullptr);
     if (!report) {
         Failure failure(report.error());
         if (failure.status.code() == StatusCode::cancelled) failure.exit_code = kInterruptedExit;

@@ -34,6 +34,8 @@ class OutputFile {
     bool is_done(size_t part) const { return done_[part]; }
     /// Notes that a part is complete.
     Status mark_done(size_t part);
+    /// The name it has until then.
+    const std::string& partial_path() const { return partial_; }
     /// Brings everything to the disk and gives the file its name.
     Status finish();
 

@@ -108,7 +108,7 @@ std::optional<Scheme> scheme_from_name(std::string_view name) {
 
 const char* scheme_names() {
     return "gguf:q8_0 gguf:q6_k gguf:q5_k gguf:q4_k gguf:q4_0 gguf:iq4_nl gguf:iq4_xs gguf:q3_k "
-           "gguf:q2_k";
+           "gguf:q2_k mobile:w8 mobile:w4 mobile:w4w2";
 }
 
 Role role_of(std::string_view name) {
