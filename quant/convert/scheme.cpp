@@ -1,5 +1,5 @@
 // The mixes are those that the standard tool writes for its medium variants, so that a file of ours
-// and one of theirs have the same size and can be compared.
+// and one of theirs have the same size and can be compared; q2_k spends its bytes better.
 #include "quant/convert/scheme.h"
 
 #include <array>
@@ -45,6 +45,7 @@ WeightType mixed_type(const Scheme& scheme, const ModelConfig& config, Role role
     const bool sensitive = is_sensitive(layer, config.n_layers);
     const bool is_v = role == Role::attention_v;
     const bool is_down = role == Role::down;
+    const bool is_feed_forward = role == Role::feed_forward;
     switch (scheme.body) {
         case WeightType::q5_k:
         case WeightType::q4_k:
@@ -58,7 +59,7 @@ WeightType mixed_type(const Scheme& scheme, const ModelConfig& config, Role role
             return role == Role::attention_output ? WeightType::q4_k : scheme.body;
         case WeightType::q2_k:
             if (is_v) return WeightType::q4_k;
-            return is_down || role == Role::attention_output ? WeightType::q3_k : scheme.body;
+            return is_feed_forward ? scheme.body : WeightType::q3_k;
         default:
             return scheme.body;
     }
@@ -119,8 +120,11 @@ Role role_of(std::string_view name) {
     if (ends_with(name, "v_proj.weight")) return Role::attention_v;
     if (ends_with(name, "o_proj.weight")) return Role::attention_output;
     if (ends_with(name, "down_proj.weight") || ends_with(name, "down_proj")) return Role::down;
-    for (const char* end : {"_proj.weight", "_projection.weight", "_gate.weight", "experts.up_proj",
+    for (const char* end : {"gate_proj.weight", "up_proj.weight", "experts.up_proj",
                             "experts.gate_proj", "experts.gate_up_proj"}) {
+        if (ends_with(name, end)) return Role::feed_forward;
+    }
+    for (const char* end : {"_proj.weight", "_projection.weight", "_gate.weight"}) {
         if (ends_with(name, end)) return Role::matrix;
     }
     return Role::other;
@@ -133,6 +137,8 @@ WeightType gguf_type(const Scheme& scheme, const ModelConfig& config, Role role,
     if (role == Role::ple_context) return WeightType::bf16;
     if (role == Role::embedding || role == Role::ple_table) {
         type = scheme.body == WeightType::q8_0 ? WeightType::q8_0 : WeightType::q6_k;
+        // In the smallest file the bytes of so large a table are better spent on the matrices.
+        if (scheme.body == WeightType::q2_k && role == Role::ple_table) type = WeightType::q4_k;
     } else {
         type = mixed_type(scheme, config, role, layer);
     }

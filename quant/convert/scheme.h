@@ -43,6 +43,7 @@ enum class Role : uint8_t {
     attention_v,
     attention_output,
     down,
+    feed_forward,  // its gate and up
     matrix
 };
 
