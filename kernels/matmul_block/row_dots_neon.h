@@ -104,8 +104,8 @@ inline float32x4_t add_lanes(const float32x4_t (&rows)[kSlots][2]) {
 
 // Activation rows m0..m0+kM-1 and weight rows n..n+n_rows-1, chosen before.
 template <class Arith, size_t kM, class Rows>
-void store_dots(const MatmulBlockArgs& args, const Rows& rows, const XBlock* x, size_t m0, size_t n,
-                size_t n_rows) {
+__attribute__((noinline)) void store_dots(const MatmulBlockArgs& args, const Rows& rows,
+                                          const XBlock* x, size_t m0, size_t n, size_t n_rows) {
     const size_t n_blocks = (args.k + 255) / 256;
     float32x4_t lanes[kM][kSlots][2] = {};
     x += m0 * n_blocks;

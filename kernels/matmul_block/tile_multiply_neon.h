@@ -163,8 +163,8 @@ __attribute__((always_inline)) inline void add_record(const uint8_t* codes, cons
 
 // Rows m0..m0+kRows-1 times kStepColumns columns of the tile, n_valid of them stored.
 template <class V, class Rows, size_t kRows>
-void multiply_step(const MatmulBlockArgs& args, const uint8_t* tile, size_t step, size_t m0,
-                   size_t n, size_t n_valid) {
+__attribute__((noinline)) void multiply_step(const MatmulBlockArgs& args, const uint8_t* tile,
+                                             size_t step, size_t m0, size_t n, size_t n_valid) {
     using R = Record<Rows::kHalves, Rows::kMins>;
     constexpr size_t kBytesOfColumn = V::kPairs ? 8 : 4;
     float acc[8][kRows][kStepColumns];

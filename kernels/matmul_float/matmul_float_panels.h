@@ -3,11 +3,12 @@
 //
 // A tile of outputs is kept in registers, columns side by side in a register, and every step adds
 // one broadcast input times a register of weights, as BLAS does it: 8 loads for 12 multiply-adds
-// with AVX2 (6 x 16 outputs), 14 for 24 with AVX-512 (12 x 32). The canonical sums have 16 lanes
-// per output, lane = k mod 16; so the tile takes the lanes one after the other and joins finished
-// ones like a binary counter, in the order of the tree: lanes 0, 8, 4, 12, 2, 10 .. Both operands
-// are packed lane by lane (packed_sizes.h), weights widened to floats on the way. Joining costs 12
-// additions and stores per lane, a few per cent at k = 768, and bits do not differ from `run`.
+// with AVX2 (6 x 16 outputs), 14 for 24 with AVX-512 (12 x 32), 10 for 16 with NEON (8 x 8; 12 x 8
+// leaves g++ 12 no register for the inputs). The canonical sums have 16 lanes per output, lane = k
+// mod 16; so the tile takes the lanes one after the other and joins finished ones like a binary
+// counter, in the order of the tree: lanes 0, 8, 4, 12, 2, 10 .. Both operands are packed lane by
+// lane (packed_sizes.h), weights widened to floats on the way. Joining costs 12 additions and
+// stores per lane, a few per cent at k = 768, and bits do not differ from `run`.
 //
 // Blocks: as many lanes of a panel of weights as fit half of the first-level cache are used by all
 // tiles of a block of inputs, which stays in the second-level cache.
@@ -22,7 +23,7 @@
 namespace gemlet {
 namespace {
 
-constexpr size_t kPanelRows = kParts == 2 ? 6 : 12;
+constexpr size_t kPanelRows = kParts == 1 ? 12 : kParts == 2 ? 6 : 8;
 constexpr size_t kPanelColumns = 2 * kPartLanes;
 constexpr size_t kTileFloats = kPanelRows * kPanelColumns;
 constexpr size_t kFirstLevelFloats = size_t{4} * 1024;

@@ -75,6 +75,12 @@ TEST(SelectKernels, this_machine_gets_what_it_has) {
     if (here.has(Isa::amx)) expected = Isa::amx;
     EXPECT_EQ(select_kernels(here).matmul_row->isa, expected);
 #endif
+#ifdef GEMLET_ARM_KERNELS
+    Isa expected = Isa::neon;
+    if (here.has(Isa::dotprod)) expected = Isa::dotprod;
+    if (here.has(Isa::i8mm)) expected = Isa::i8mm;
+    EXPECT_EQ(select_kernels(here).matmul_row->isa, expected);
+#endif
 }
 
 TEST(SelectKernels, isa_names_round_trip) {
