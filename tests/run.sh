@@ -1,6 +1,7 @@
 #!/bin/bash
 # Installs the system packages that are missing and runs all tests: under the address and undefined
-# behaviour sanitizers, under the thread sanitizer, and as the developer preset builds them.
+# behaviour sanitizers, under the thread sanitizer, for 64-bit ARM under qemu, and as the developer
+# preset builds them.
 # Usage: tests/run.sh [--quick | --tidy]
 #   --quick  only the developer preset
 #   --tidy   before everything else clang-tidy, as the preset tidy runs it
@@ -10,13 +11,15 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 case "${1:-}" in
-    "") presets=(asan tsan dev) ;;
+    "") presets=(asan tsan arm64 dev) ;;
     --quick) presets=(dev) ;;
-    --tidy) presets=(tidy asan tsan dev) ;;
+    --tidy) presets=(tidy asan tsan arm64 dev) ;;
     *) echo "usage: $0 [--quick | --tidy]" >&2; exit 2 ;;
 esac
 
-toolchains/install_packages.sh build test || exit 1
+purposes=(build test)
+[[ ${presets[*]} == *arm64* ]] && purposes+=(arm64)
+toolchains/install_packages.sh "${purposes[@]}" || exit 1
 if command -v ninja >/dev/null; then
     export CMAKE_GENERATOR="${CMAKE_GENERATOR:-Ninja}"
 fi
