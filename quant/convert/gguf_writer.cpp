@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <numeric>
+#include <ranges>
 
 namespace gemlet {
 namespace {
@@ -142,9 +143,7 @@ std::vector<uint8_t> write_gguf_front(const GgufMetadata& metadata,
         tensor.n_bytes = n_rows * row_bytes(tensor.type, tensor.shape.back());
         put_string(out, tensor.name);
         put<uint32_t>(out, static_cast<uint32_t>(tensor.shape.size()));
-        for (auto size = tensor.shape.rbegin(); size != tensor.shape.rend(); ++size) {
-            put<uint64_t>(out, *size);
-        }
+        for (const size_t size : tensor.shape | std::views::reverse) put<uint64_t>(out, size);
         put<uint32_t>(out, type_number(tensor.type));
         put<uint64_t>(out, at);
         tensor.offset = at;

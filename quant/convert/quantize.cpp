@@ -4,6 +4,7 @@
 #include "quant/convert/quantize.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <optional>
 
@@ -45,10 +46,9 @@ size_t layer_of(std::string_view name) {
 /// Keys and values of layers that share another's are never read.
 bool is_dead(std::string_view name, size_t layer, const ModelConfig& config) {
     if (layer == SIZE_MAX || layer < config.n_owning_layers) return false;
-    for (const char* part : {"self_attn.k_proj", "self_attn.v_proj", "self_attn.k_norm"}) {
-        if (name.find(part) != std::string_view::npos) return true;
-    }
-    return false;
+    constexpr std::array kParts = {"self_attn.k_proj", "self_attn.v_proj", "self_attn.k_norm"};
+    return std::ranges::any_of(
+        kParts, [&](const char* part) { return name.find(part) != std::string_view::npos; });
 }
 
 Matrix as_matrix(const TensorView& tensor) {

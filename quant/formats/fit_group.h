@@ -30,13 +30,13 @@ struct Group {
 };
 
 /// Weighted squared error of rounding the group with given scales.
-double group_error(const Group& group, const CodeSet& codes, GroupScale scale);
+double group_error(const Group& g, const CodeSet& codes, GroupScale at);
 
 /// Searches the scale of codes around zero; its sign is free where `signed_scale`.
-GroupScale fit_signed_group(const Group& group, const CodeSet& codes, bool signed_scale);
+GroupScale fit_signed_group(const Group& g, const CodeSet& codes, bool signed_scale);
 
 /// Searches scale and minimum (not negative) of codes 0..high.
-GroupScale fit_ranged_group(const Group& group, const CodeSet& codes);
+GroupScale fit_ranged_group(const Group& g, const CodeSet& codes);
 
 /// Index of an iq4 level.
 int level_index(int level);
