@@ -120,6 +120,25 @@ TEST_P(QatGolden, every_cut_gives_the_same_bits_as_scalar) {
     }
 }
 
+// Behind position 2,048 global layers over an int8 cache go on in integers: steps that end before,
+// at and behind that line meet there.
+TEST_P(QatGolden, every_cut_of_a_long_prompt_gives_the_same_bits) {
+    if (GetParam() == Isa::scalar)
+        GTEST_SKIP() << "slow; each kernel is compared with it elsewhere";
+    const auto prompt = read_prompts().back().ids;
+    std::vector<int32_t> ids;
+    for (size_t i = 0; i < 2100; ++i) ids.push_back(prompt[i * i % prompt.size()]);
+    RunOptions run = qat_options(GetParam(), KvType::i8);
+    run.context = 2112;
+    const auto want = last_logits(path_, run, ids);
+    for (const size_t chunk : {256, 61}) {
+        run.chunk = chunk;
+        run.n_threads = chunk == 256 ? 3 : 2;
+        SCOPED_TRACE(describe(run));
+        EXPECT_TRUE(same_bits(last_logits(path_, run, ids), want));
+    }
+}
+
 TEST_P(QatGolden, greedy_decoding_gives_the_reference_ids) {
     const Json document = read_goldens_json();
     size_t n_seen = 0;
