@@ -1,6 +1,6 @@
 // gemlet bench: prefill and decode speed as medians over runs, and as shares of what the same
 // workers can read and multiply at best. Prompts are random tokens: speed does not depend on the
-// text.
+// text. One session reads the prompt; those decoded with it (--parallel) start from copies.
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <vector>
 
-#include "core/engine/session.h"
+#include "core/engine/batch.h"
 #include "frontends/cli/commands.h"
 #include "frontends/cli/cpu_name.h"
 #include "frontends/cli/open_model.h"
@@ -64,49 +64,78 @@ int32_t likeliest(std::span<const float> logits) {
     return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
 }
 
+/// Appends rows to the first slot.
+Status read_rows(Batch& batch, std::span<const PromptRow> rows) {
+    if (rows.empty()) return {};
+    const Turn turn = {0, rows, true};
+    return batch.append({&turn, 1});
+}
+
+/// Gives every slot what the first holds.
+Status spread(Batch& batch) {
+    for (size_t slot = 1; slot < batch.n_slots(); ++slot) {
+        GEMLET_TRY(batch.copy(0, slot, batch.size(0)));
+    }
+    return {};
+}
+
+/// Decodes a token in every slot at every step.
+Status decode_together(Batch& batch, size_t n_steps) {
+    const int32_t first = batch.logits(0).empty() ? 2 : likeliest(batch.logits(0));
+    std::vector<PromptRow> tokens(batch.n_slots());
+    std::vector<Turn> turns;
+    for (size_t slot = 0; slot < tokens.size(); ++slot) {
+        tokens[slot].token = first;
+        turns.push_back({slot, {&tokens[slot], 1}, true});
+    }
+    for (size_t i = 0; i < n_steps; ++i) {
+        GEMLET_TRY(batch.append(turns));
+        for (const Turn& turn : turns) tokens[turn.slot].token = likeliest(batch.logits(turn.slot));
+    }
+    return {};
+}
+
 /// One run: depth rows beforehand, the prompt, then decoded tokens.
-Status run_once(Session& session, const Options& options, std::span<const PromptRow> rows,
+Status run_once(Batch& batch, const Options& options, std::span<const PromptRow> rows,
                 Measured& out) {
     const size_t depth = options.bench_depth;
     const size_t n_prompt = options.bench_prompt;
-    GEMLET_TRY(session.truncate(0));
-    GEMLET_TRY(session.append(rows.first(depth)));
+    for (size_t slot = 0; slot < batch.n_slots(); ++slot) GEMLET_TRY(batch.truncate(slot, 0));
+    GEMLET_TRY(read_rows(batch, rows.first(depth)));
     Clock::time_point start = Clock::now();
-    GEMLET_TRY(session.append(rows.subspan(depth, n_prompt)));
+    GEMLET_TRY(read_rows(batch, rows.subspan(depth, n_prompt)));
     const double prefill_s = seconds_since(start);
-    int32_t token = session.logits().empty() ? 2 : likeliest(session.logits());
     if (n_prompt != 0) {
         out.prefill.runs.push_back(static_cast<double>(n_prompt) / prefill_s);
         out.first_token_ms.push_back(prefill_s * 1e3);
     }
+    GEMLET_TRY(spread(batch));
     start = Clock::now();
-    for (size_t i = 0; i < options.bench_decode; ++i) {
-        GEMLET_TRY(session.append(token));
-        token = likeliest(session.logits());
-    }
+    GEMLET_TRY(decode_together(batch, options.bench_decode));
     if (options.bench_decode != 0) {
-        out.decode.runs.push_back(static_cast<double>(options.bench_decode) / seconds_since(start));
+        const size_t n_tokens = options.bench_decode * batch.n_slots();
+        out.decode.runs.push_back(static_cast<double>(n_tokens) / seconds_since(start));
     }
     return {};
 }
 
 Status measure(Engine& engine, const Options& options, Measured& out) {
-    Result<std::unique_ptr<Session>> session = Session::create(engine);
-    GEMLET_TRY(session);
+    Result<std::unique_ptr<Batch>> batch = Batch::create(engine, options.bench_parallel);
+    GEMLET_TRY(batch);
     const std::vector<PromptRow> rows =
         random_prompt(options.bench_depth + options.bench_prompt, engine.config().vocab_size,
                       options.seed.value_or(1));
     Measured warm_up;
     Options once = options;
     once.bench_decode = std::min<size_t>(options.bench_decode, 4);
-    GEMLET_TRY(run_once(**session, once, rows, warm_up));
+    GEMLET_TRY(run_once(**batch, once, rows, warm_up));
     ProgressBar bar("bench", options.bench_runs);
     for (size_t run = 0; run < options.bench_runs; ++run) {
-        GEMLET_TRY(run_once(**session, options, rows, out));
+        GEMLET_TRY(run_once(**batch, options, rows, out));
         bar.update(run + 1);
     }
     out.prefill.n_tokens = options.bench_prompt;
-    out.decode.n_tokens = options.bench_decode;
+    out.decode.n_tokens = options.bench_decode * options.bench_parallel;
     return {};
 }
 
@@ -160,7 +189,9 @@ Json report(const Engine& engine, const Options& options, const Measured& measur
     }
     if (!measured.decode.runs.empty()) {
         const size_t length = options.bench_depth + options.bench_prompt + options.bench_decode / 2;
-        const double bytes = static_cast<double>(facts.weight_bytes_per_token) +
+        // The sessions of a step share the weights.
+        const double bytes = static_cast<double>(facts.weight_bytes_per_token) /
+                                 static_cast<double>(options.bench_parallel) +
                              kv_bytes_per_token(engine.config(), engine.options().kv_type, length);
         out.set("decode",
                 measured.decode.json(measured.decode.median() * bytes / ceilings.read_bytes_per_s));
@@ -183,6 +214,7 @@ Failure bench_command(const Options& options) {
     EngineOptions settings = engine_options(options);
     const size_t needed = options.bench_depth + options.bench_prompt + options.bench_decode;
     if (settings.context == 0) settings.context = std::max<size_t>(needed, 64);
+    settings.parallel = options.bench_parallel;
     if (options.bench_runs == 0 || needed == 0) {
         return Status(StatusCode::bad_argument, "nothing to measure", "-r");
     }
