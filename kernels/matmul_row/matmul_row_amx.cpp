@@ -7,6 +7,7 @@
 // of loads for 64 of products. Sums are taken up and left once per 1024 fields: 9 % of the time.
 // Predicted, not measured: 75-80 % of the peak while the activations come from L2.
 #include "kernels/matmul_row/row_few_avx512.h"
+#include "kernels/matmul_row/row_types.h"
 
 namespace gemlet {
 
@@ -140,25 +141,15 @@ struct Scheme {
     }
 };
 
-template <WeightType kType>
-void run_type(const MatmulRowArgs& args) {
-    if (args.x.n_limbs == 1 && args.m >= kTileMinRows) {
-        run_many<Scheme<kType>>(args);
-        _tile_release();
-    } else {
-        run_few<kType>(args);
-    }
-}
-
 void run(const MatmulRowArgs& args) {
-    switch (args.type) {
-        case WeightType::i2r:
-            return run_type<WeightType::i2r>(args);
-        case WeightType::i4r:
-            return run_type<WeightType::i4r>(args);
-        default:
-            return run_type<WeightType::i8r>(args);
-    }
+    for_row_type(args.type, [&]<WeightType kType>() {
+        if (args.x.n_limbs == 1 && args.m >= kTileMinRows) {
+            run_many<Scheme<kType>>(args);
+            _tile_release();
+        } else {
+            run_few<kType>(args);
+        }
+    });
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 // int8 33 GB/s, above what memory gives; int2 18-22 GB/s, 15 vector operations for 32 bytes.
 #include "kernels/matmul_row/row_few_avx2.h"
 #include "kernels/matmul_row/row_tile_avx2.h"
+#include "kernels/matmul_row/row_types.h"
 
 namespace gemlet {
 
@@ -192,24 +193,14 @@ struct Scheme {
     }
 };
 
-template <WeightType kType>
-void run_type(const MatmulRowArgs& args) {
-    if (args.m * args.x.n_limbs >= kTileMinRows) {
-        run_many<Scheme<kType>>(args);
-    } else {
-        run_few<Few<kType>>(args);
-    }
-}
-
 void run(const MatmulRowArgs& args) {
-    switch (args.type) {
-        case WeightType::i2r:
-            return run_type<WeightType::i2r>(args);
-        case WeightType::i4r:
-            return run_type<WeightType::i4r>(args);
-        default:
-            return run_type<WeightType::i8r>(args);
-    }
+    for_row_type(args.type, [&]<WeightType kType>() {
+        if (args.m * args.x.n_limbs >= kTileMinRows) {
+            run_many<Scheme<kType>>(args);
+        } else {
+            run_few<Few<kType>>(args);
+        }
+    });
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 // fields: sums to and from memory 2 % (int4) to 4 % (int2), unpacking 1.5 %, and for k = 1536 the
 // divisions of the output quantiser 4 %: about 88 % for k = 1536, 92 % for k = 6144 and 12288.
 #include "kernels/matmul_row/row_few_avx512.h"
+#include "kernels/matmul_row/row_types.h"
 
 namespace gemlet {
 
@@ -104,24 +105,14 @@ struct Scheme {
     }
 };
 
-template <WeightType kType>
-void run_type(const MatmulRowArgs& args) {
-    if (args.x.n_limbs == 1 && args.m >= kTileMinRows) {
-        run_many<Scheme<kType>>(args);
-    } else {
-        run_few<kType>(args);
-    }
-}
-
 void run(const MatmulRowArgs& args) {
-    switch (args.type) {
-        case WeightType::i2r:
-            return run_type<WeightType::i2r>(args);
-        case WeightType::i4r:
-            return run_type<WeightType::i4r>(args);
-        default:
-            return run_type<WeightType::i8r>(args);
-    }
+    for_row_type(args.type, [&]<WeightType kType>() {
+        if (args.x.n_limbs == 1 && args.m >= kTileMinRows) {
+            run_many<Scheme<kType>>(args);
+        } else {
+            run_few<kType>(args);
+        }
+    });
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 // loop runs at the peak of two ports; 85-90 % with unpacking and the output quantiser.
 #include "kernels/matmul_row/row_few_avx2.h"
 #include "kernels/matmul_row/row_tile_avx2.h"
+#include "kernels/matmul_row/row_types.h"
 
 namespace gemlet {
 
@@ -135,24 +136,14 @@ struct Scheme : Fields<kType> {
     }
 };
 
-template <WeightType kType>
-void run_type(const MatmulRowArgs& args) {
-    if (args.x.n_limbs == 1 && args.m >= kTileMinRows) {
-        run_many<Scheme<kType>>(args);
-    } else {
-        run_few<Few<kType>>(args);
-    }
-}
-
 void run(const MatmulRowArgs& args) {
-    switch (args.type) {
-        case WeightType::i2r:
-            return run_type<WeightType::i2r>(args);
-        case WeightType::i4r:
-            return run_type<WeightType::i4r>(args);
-        default:
-            return run_type<WeightType::i8r>(args);
-    }
+    for_row_type(args.type, [&]<WeightType kType>() {
+        if (args.x.n_limbs == 1 && args.m >= kTileMinRows) {
+            run_many<Scheme<kType>>(args);
+        } else {
+            run_few<Few<kType>>(args);
+        }
+    });
 }
 
 }  // namespace

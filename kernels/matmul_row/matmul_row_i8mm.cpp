@@ -9,6 +9,7 @@
 // Cycles as llvm-mca predicts them: bench/arm/README.md.
 #include "kernels/matmul_row/row_few_dotprod.h"
 #include "kernels/matmul_row/row_tile_neon.h"
+#include "kernels/matmul_row/row_types.h"
 
 namespace gemlet {
 
@@ -86,24 +87,14 @@ struct Scheme : Fields<kType> {
     }
 };
 
-template <WeightType kType>
-void run_type(const MatmulRowArgs& args) {
-    if (args.m * args.x.n_limbs >= kTileMinRows) {
-        run_many<Scheme<kType>>(args);
-    } else {
-        run_few<Few<kType>>(args);
-    }
-}
-
 void run(const MatmulRowArgs& args) {
-    switch (args.type) {
-        case WeightType::i2r:
-            return run_type<WeightType::i2r>(args);
-        case WeightType::i4r:
-            return run_type<WeightType::i4r>(args);
-        default:
-            return run_type<WeightType::i8r>(args);
-    }
+    for_row_type(args.type, [&]<WeightType kType>() {
+        if (args.m * args.x.n_limbs >= kTileMinRows) {
+            run_many<Scheme<kType>>(args);
+        } else {
+            run_few<Few<kType>>(args);
+        }
+    });
 }
 
 }  // namespace

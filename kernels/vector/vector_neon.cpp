@@ -9,22 +9,6 @@
 namespace gemlet {
 
 extern const VectorVariant vector_neon;
-const VectorVariant vector_neon = {
-    .name = "neon",
-    .isa = Isa::neon,
-    .rms_norm = rms_norm,
-    .gelu_mul = gelu_mul,
-    .sigmoid_mul = sigmoid_mul,
-    .soft_cap = soft_cap,
-    .add_scale = add_scale,
-    .scale = scale,
-    .axpy = axpy,
-    .rope = rope,
-    .to_f16 = to_f16,
-    .to_i8 = to_i8,
-    .from_i8 = from_i8,
-    .max_abs = max_abs,
-    .softmax_exp = softmax_exp,
-};
+const VectorVariant vector_neon = rows_variant("neon", Isa::neon);
 
 }  // namespace gemlet

@@ -178,5 +178,26 @@ float softmax_exp(float* x, size_t n) {
     return part_tree(sums);
 }
 
+// The variant made of these operations.
+constexpr VectorVariant rows_variant(const char* name, Isa isa) {
+    return {
+        .name = name,
+        .isa = isa,
+        .rms_norm = rms_norm,
+        .gelu_mul = gelu_mul,
+        .sigmoid_mul = sigmoid_mul,
+        .soft_cap = soft_cap,
+        .add_scale = add_scale,
+        .scale = scale,
+        .axpy = axpy,
+        .rope = rope,
+        .to_f16 = to_f16,
+        .to_i8 = to_i8,
+        .from_i8 = from_i8,
+        .max_abs = max_abs,
+        .softmax_exp = softmax_exp,
+    };
+}
+
 }  // namespace
 }  // namespace gemlet
