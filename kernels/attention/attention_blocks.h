@@ -28,9 +28,13 @@ struct Rows {
     static constexpr size_t kRows = kCount;
 };
 
-Workspace cut_scratch(const AttentionArgs& args) {
+struct FloatWorkspace : Workspace {
+    float* keys;  // [4, head_dim], or a panel of the block's keys
+};
+
+FloatWorkspace cut_scratch(const AttentionArgs& args) {
     const uintptr_t address = (reinterpret_cast<uintptr_t>(args.scratch) + 63) / 64 * 64;
-    Workspace space;
+    FloatWorkspace space;
     space.p = reinterpret_cast<float*>(address);
     space.sums = space.p + args.n_queries * kAttentionBlock;
     space.o = space.sums + args.n_queries * 16;
@@ -142,7 +146,7 @@ void score_panel(const float* q, size_t q_stride, size_t head_dim, const float* 
     }
 }
 
-void score_with_panel(const AttentionArgs& args, const Workspace& space) {
+void score_with_panel(const AttentionArgs& args, const FloatWorkspace& space) {
     for (size_t key = 0; key < kAttentionBlock; key += 2 * kPartLanes) {
         const float* panel = space.keys + key;
         size_t query = 0;
@@ -160,7 +164,7 @@ void score_with_panel(const AttentionArgs& args, const Workspace& space) {
 // Fills p with the scores of the block, without the scales of an int8 cache. Entries outside
 // begin .. end - 1 are copies or stay as they are.
 template <class Elements>
-void score_block(const AttentionArgs& args, const Block& block, const Workspace& space) {
+void score_block(const AttentionArgs& args, const Block& block, const FloatWorkspace& space) {
     constexpr int kStep = static_cast<int>(kTileColumns);
     if (args.n_queries >= kLeastPanelQueries && args.head_dim <= kMostPanelDim) {
         pack_keys<Elements>(args, block, space.keys);
@@ -267,7 +271,8 @@ void add_values_of_tile(const Slice& slice, const float* correction, const int* 
 
 // Adds the block's values in the slice that starts at component d, for all queries.
 template <size_t kWidthParts, class Elements>
-void add_slice(const AttentionArgs& args, const Block& block, const Workspace& space, size_t d) {
+void add_slice(const AttentionArgs& args, const Block& block, const FloatWorkspace& space,
+               size_t d) {
     constexpr size_t kWidth = kWidthParts * kPartLanes;
     alignas(64) float values[kAttentionBlock * kWidth];
     for (int j = block.begin; j < block.end; ++j) {
@@ -295,7 +300,8 @@ void add_slice(const AttentionArgs& args, const Block& block, const Workspace& s
 }
 
 template <class Elements>
-void add_block(const AttentionArgs& args, int32_t start, Block& block, const Workspace& space) {
+void add_block(const AttentionArgs& args, int32_t start, Block& block,
+               const FloatWorkspace& space) {
     constexpr size_t kWide = kSliceParts * kPartLanes;
     find_slots(args, start, block);
     score_block<Elements>(args, block, space);
@@ -310,7 +316,7 @@ void add_block(const AttentionArgs& args, int32_t start, Block& block, const Wor
 }
 
 void run(const AttentionArgs& args) {
-    const Workspace space = cut_scratch(args);
+    const FloatWorkspace space = cut_scratch(args);
     start_softmax(args, space);
     for_each_block(args, [&](int32_t start, Block& block) {
         switch (args.kv_type) {

@@ -12,10 +12,9 @@ namespace {
 constexpr int kBlock = static_cast<int>(kAttentionBlock);
 constexpr size_t kBlockParts = kAttentionBlock / kPartLanes;
 
-// The parts of the caller's scratch.
+// The parts of the caller's scratch that the softmax needs.
 struct Workspace {
     float* o;           // [n_queries, head_dim], not yet divided by the sum
-    float* keys;        // [4, head_dim], or a panel of the block's keys
     float* p;           // [n_queries, kBlock]: scores, then factors of the values
     float* sums;        // [n_queries, 16]
     float* max;         // [n_queries]

@@ -24,8 +24,7 @@ constexpr size_t kIntSliceParts = 4;
 constexpr size_t kKeyPairs = kAttentionBlock / 2;
 
 // The parts of the caller's scratch; rows of codes are padded with zeros to `stride`.
-struct IntWorkspace {
-    Workspace shared;
+struct IntWorkspace : Workspace {
     size_t stride;   // codes in a row, a multiple of kIntCodes
     int16_t* q;      // [n_queries, stride]
     int16_t* keys;   // [kIntKeys, stride]
@@ -42,14 +41,12 @@ IntWorkspace cut_int_scratch(const AttentionArgs& args) {
     space.q = reinterpret_cast<int16_t*>(address);
     space.keys = space.q + n * space.stride;
     space.codes = space.keys + kIntKeys * space.stride;
-    Workspace& shared = space.shared;
-    shared.p = reinterpret_cast<float*>(space.codes + n * kAttentionBlock);
-    shared.sums = shared.p + n * kAttentionBlock;
-    shared.o = shared.sums + n * 16;
-    shared.keys = nullptr;
-    shared.max = shared.o + n * args.head_dim;
-    shared.correction = shared.max + n;
-    space.q_unit = shared.correction + n;
+    space.p = reinterpret_cast<float*>(space.codes + n * kAttentionBlock);
+    space.sums = space.p + n * kAttentionBlock;
+    space.o = space.sums + n * 16;
+    space.max = space.o + n * args.head_dim;
+    space.correction = space.max + n;
+    space.q_unit = space.correction + n;
     space.unit = space.q_unit + n;
     return space;
 }
@@ -138,7 +135,7 @@ void score_block(const AttentionArgs& args, const Block& block, const IntWorkspa
     for (int j = block.begin / kStep * kStep; j < block.end; j += kStep) {
         for (int key = j; key < j + kStep; ++key) prefetch_row(block.values[key], args.head_dim);
         widen_keys(args, block.keys + j, space);
-        float* p = space.shared.p + j;
+        float* p = space.p + j;
         size_t query = 0;
         for (; query + kIntTileRows <= args.n_queries; query += kIntTileRows) {
             score_tiles<kIntTileRows>(space, query, p + query * kAttentionBlock);
@@ -156,11 +153,11 @@ void weigh_block(const AttentionArgs& args, const Block& block, const IntWorkspa
         if (block.first[query] >= block.last[query]) {
             memset(codes, 0, kAttentionBlock * sizeof(int16_t));
             space.unit[query] = 0.0F;
-            space.shared.correction[query] = 1.0F;
+            space.correction[query] = 1.0F;
             continue;
         }
-        weigh_query(args, block, space.shared, query);
-        float* p = space.shared.p + query * kAttentionBlock;
+        weigh_query(args, block, space, query);
+        float* p = space.p + query * kAttentionBlock;
 #pragma GCC unroll 4
         for (size_t i = 0; i < kBlockParts; ++i) {
             const int lane = static_cast<int>(i * kPartLanes);
@@ -208,9 +205,9 @@ void add_values(const AttentionArgs& args, const IntWorkspace& space, const IntS
         }
     }
     for (size_t row = 0; row < kRows; ++row) {
-        const Part correction = part_set(space.shared.correction[query + row]);
+        const Part correction = part_set(space.correction[query + row]);
         const Part unit = part_set(space.unit[query + row]);
-        float* o = space.shared.o + (query + row) * args.head_dim + slice.d;
+        float* o = space.o + (query + row) * args.head_dim + slice.d;
 #pragma GCC unroll 4
         for (size_t i = 0; i < kWidthParts; ++i) {
             float* at = o + i * kPartLanes;
@@ -258,10 +255,10 @@ void add_block(const AttentionArgs& args, int32_t start, Block& block, const Int
 void run(const AttentionArgs& args) {
     const IntWorkspace space = cut_int_scratch(args);
     round_queries(args, space);
-    start_softmax(args, space.shared);
+    start_softmax(args, space);
     for_each_block(args,
                    [&](int32_t start, Block& block) { add_block(args, start, block, space); });
-    finish(args, space.shared);
+    finish(args, space);
 }
 
 }  // namespace
