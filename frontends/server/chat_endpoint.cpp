@@ -10,6 +10,7 @@
 #include "frontends/text/chat/prompt.h"
 #include "frontends/text/chat/repair.h"
 #include "frontends/text/chat/specials.h"
+#include "frontends/text/grammar/call_grammar.h"
 
 namespace gemlet::server {
 namespace {
@@ -19,7 +20,8 @@ struct Prepared {
     ChatRequest request;
     EncodedMedia media;
     ChatPrompt prompt;
-    std::shared_ptr<Grammar> grammar;
+    std::shared_ptr<Grammar> grammar;  // of the answer
+    std::shared_ptr<Grammar> call;     // of a call
 };
 
 ApiError encode(Service& service, const ChatRequest& request, EncodedMedia& media) {
@@ -43,6 +45,18 @@ ApiError encode(Service& service, const ChatRequest& request, EncodedMedia& medi
     return {};
 }
 
+/// The vocabulary for grammars, made at its first use.
+Result<std::shared_ptr<GrammarVocabulary>> grammar_vocabulary(Service& service) {
+    const std::lock_guard<std::mutex> lock(service.grammar_mutex);
+    if (service.grammar == nullptr) {
+        Result<std::shared_ptr<GrammarVocabulary>> made = GrammarVocabulary::create(
+            service.model.tokenizer.vocabulary(), service.model.engine->config().vocab_size);
+        GEMLET_TRY(made);
+        service.grammar = std::move(*made);
+    }
+    return service.grammar;
+}
+
 ApiError make_grammar(Service& service, const ChatRequest& request,
                       std::shared_ptr<Grammar>& grammar) {
     if (!request.schema) return {};
@@ -50,18 +64,34 @@ ApiError make_grammar(Service& service, const ChatRequest& request,
         return bad_request("reasoning_format none and response_format exclude each other",
                            "response_format");
     }
-    const std::lock_guard<std::mutex> lock(service.grammar_mutex);
-    if (service.grammar == nullptr) {
-        Result<std::shared_ptr<GrammarVocabulary>> made = GrammarVocabulary::create(
-            service.model.tokenizer.vocabulary(), service.model.engine->config().vocab_size);
-        if (!made) return error_of(made.error(), "response_format");
-        service.grammar = std::move(*made);
-    }
+    Result<std::shared_ptr<GrammarVocabulary>> vocabulary = grammar_vocabulary(service);
+    if (!vocabulary) return error_of(vocabulary.error(), "response_format");
     std::string fault;
     Result<std::unique_ptr<Grammar>> made =
-        Grammar::of_schema(service.grammar, *request.schema, fault);
+        Grammar::of_schema(std::move(*vocabulary), *request.schema, fault);
     if (!made) return bad_request("response_format: " + fault, "response_format");
     grammar = std::move(*made);
+    return {};
+}
+
+/// What no strict function asks for is given up where it cannot be had.
+ApiError make_call_grammar(Service& service, const ChatRequest& request,
+                           std::shared_ptr<Grammar>& call) {
+    if (request.tools.is_null() || request.calls.mode == CallMode::none) return {};
+    Result<std::shared_ptr<GrammarVocabulary>> vocabulary = grammar_vocabulary(service);
+    if (!vocabulary) {
+        return request.strict_tools ? error_of(vocabulary.error(), "tools") : ApiError();
+    }
+    std::string fault;
+    const Result<std::string> rules = call_grammar(request.tools, request.calls.name, fault);
+    if (!rules) return bad_request("tools: " + fault, "tools");
+    Result<std::unique_ptr<Grammar>> made =
+        Grammar::of_rules(std::move(*vocabulary), *rules, fault);
+    if (made) {
+        call = std::move(*made);
+    } else if (request.strict_tools) {
+        return bad_request("tools: " + fault, "tools");
+    }
     return {};
 }
 
@@ -75,6 +105,7 @@ ApiError prepare(Service& service, const HttpRequest& http, Prepared& out) {
     error = check_model(service, out.request.generation.model);
     if (!error.ok()) return error;
     error = make_grammar(service, out.request, out.grammar);
+    if (error.ok()) error = make_call_grammar(service, out.request, out.call);
     if (!error.ok()) return error;
     error = encode(service, out.request, out.media);
     if (!error.ok()) return error;
@@ -90,7 +121,7 @@ GuideRules rules_of(const ChatRequest& request, const Tokenizer& tokenizer) {
     GuideRules rules;
     rules.must_call = request.calls.mode == CallMode::required;
     rules.one_call = !request.calls.several;
-    if (!request.calls.name.empty()) {
+    if (!request.calls.name.empty()) {  // all that is known without a grammar
         rules.call_begins = tokenizer.encode("call:" + request.calls.name + "{");
     }
     rules.thought_budget = request.reasoning_budget;
@@ -111,6 +142,8 @@ AnswerTask task_of(Service& service, Prepared prepared) {
     task.stops = request.generation.stops;
     task.rules = rules_of(request, service.model.tokenizer);
     task.rules.grammar = std::move(prepared.grammar);
+    if (prepared.call != nullptr) task.rules.call_begins.clear();
+    task.rules.call = std::move(prepared.call);
     task.start = prepared.prompt.start;
     task.raw = request.reasoning == ReasoningFormat::raw;
     task.max_tokens = request.generation.max_tokens;

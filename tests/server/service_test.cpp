@@ -194,6 +194,40 @@ TEST(Service, calls_a_function_when_it_must_and_none_when_it_must_not) {
     EXPECT_TRUE(at(none.json(), {"choices", "0", "message", "tool_calls"}).is_null());
 }
 
+TEST(Service, gives_strict_functions_arguments_of_their_schema_and_no_others) {
+    const auto service = open_service(1);
+    const auto tool = [](const std::string& parameters) {
+        return R"(,"max_tokens":200,"parallel_tool_calls":false,"tool_choice":"required","tools":[)"
+               R"({"type":"function","function":{"name":"paint","strict":true,"parameters":)" +
+               parameters + "}}]";
+    };
+    const std::string paint = tool(
+        R"({"type":"object","properties":{"colour":{"enum":["red","green"]},"n":{"type":"integer",)"
+        R"("minimum":3,"maximum":5},"ok":{"type":"boolean"}},"required":["colour","n"],)"
+        R"("additionalProperties":false})");
+#ifndef GEMLET_LLGUIDANCE
+    EXPECT_EQ(post(*service, kChat, chat_body("Hi", paint)).status, 501);
+    GTEST_SKIP() << "built without llguidance";
+#endif
+    for (const char* seed : {R"("temperature":0)", R"("temperature":2,"top_k":0,"seed":1)",
+                             R"("temperature":2,"top_k":0,"seed":2)"}) {
+        const Json json = post(*service, kChat, chat_body("Paint it", paint + "," + seed)).json();
+        const Json& call = at(json, {"choices", "0", "message", "tool_calls", "0", "function"});
+        EXPECT_EQ(at(call, {"name"}).text, "paint");
+        const Result<Json> arguments = parse_json(at(call, {"arguments"}).text);
+        ASSERT_TRUE(arguments.has_value()) << write_json(json);
+        EXPECT_TRUE(at(*arguments, {"colour"}).text == "red" ||
+                    at(*arguments, {"colour"}).text == "green");
+        EXPECT_GE(at(*arguments, {"n"}).number, 3);
+        EXPECT_LE(at(*arguments, {"n"}).number, 5);
+        EXPECT_LE(arguments->members.size(), at(*arguments, {"ok"}).is_null() ? 2U : 3U);
+    }
+    const Reply refused =
+        post(*service, kChat, chat_body("Hi", tool(R"({"properties":{"a":{"if":{}}}})")));
+    EXPECT_EQ(refused.status, 400);
+    EXPECT_EQ(at(refused.json(), {"error", "param"}).text, "tools");
+}
+
 TEST(Service, answers_in_json_of_a_schema_and_nothing_else) {
     const auto service = open_service(1);
     const auto ask = [&](const std::string& format, const std::string& more = "") {

@@ -1,5 +1,6 @@
-// A call that must be made begins with the first token, or with the first after a thought. Inside
-// the call nothing is forced but its beginning. Source: chat.md section 12.
+// A call that must be made begins with the first token, or with the first after a thought. Inside a
+// call its grammar says what may come; without one nothing is forced but the beginning. Source:
+// chat.md section 12.
 #include "frontends/server/answer/call_guide.h"
 
 #include <utility>
@@ -31,7 +32,9 @@ std::optional<int32_t> CallGuide::forced() const {
 }
 
 bool CallGuide::allowed(std::vector<uint32_t>& bits, size_t vocab_size) {
-    if (!rules_.must_call && rules_.grammar == nullptr) return false;
+    if (where_ == Where::call && rules_.call != nullptr && rules_.call->allowed(bits)) return true;
+    const bool only_calls = rules_.must_call || (rules_.grammar != nullptr && n_calls_ > 0);
+    if (!only_calls && rules_.grammar == nullptr) return false;
     const auto set = [&](int32_t id, bool on) {
         if (id < 0 || static_cast<size_t>(id) >= vocab_size) return;
         const auto bit = static_cast<size_t>(id);
@@ -45,8 +48,7 @@ bool CallGuide::allowed(std::vector<uint32_t>& bits, size_t vocab_size) {
     if (where_ != Where::text) {  // not to be left by ending
         bits.assign(n_words, ~0U);
         set_stops(false);
-    } else if (rules_.must_call || n_calls_ > 0) {
-        // A thought first, a call, and after calls the end.
+    } else if (only_calls) {
         bits.assign(n_words, 0);
         set(chat::kToolCallOpenId, true);
         if (at_start_) set(chat::kChannelOpenId, true);
@@ -62,7 +64,10 @@ bool CallGuide::allowed(std::vector<uint32_t>& bits, size_t vocab_size) {
 void CallGuide::take(int32_t id) {
     at_start_ = false;
     if (where_ == Where::thought || id == chat::kChannelOpenId) ++n_thought_;
-    if (where_ == Where::call) ++n_in_call_;
+    if (where_ == Where::call) {
+        ++n_in_call_;
+        if (rules_.call != nullptr) rules_.call->take(id);
+    }
     if (id == chat::kChannelOpenId) {
         if (where_ != Where::call) where_ = Where::thought;
     } else if (id == chat::kChannelCloseId) {
@@ -70,6 +75,7 @@ void CallGuide::take(int32_t id) {
     } else if (id == chat::kToolCallOpenId) {
         where_ = Where::call;
         n_in_call_ = 0;
+        if (rules_.call != nullptr) rules_.call->restart();
     } else if (id == chat::kToolCallCloseId && where_ == Where::call) {
         where_ = Where::text;
         ++n_calls_;

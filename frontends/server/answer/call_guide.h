@@ -17,6 +17,7 @@ struct GuideRules {
     bool must_call = false;
     bool one_call = false;             // no second one
     std::vector<int32_t> call_begins;  // ids right after a call's opening tag; may be empty
+    std::shared_ptr<Grammar> call;     // of what follows that tag; null: free
     std::optional<size_t> thought_budget;
     std::shared_ptr<Grammar> grammar;  // of the text; null: free
     bool may_think = false;            // grammar: a thought may come first

@@ -26,7 +26,7 @@ const Json* function_of(const Json& tool) {
     return is_function && function != nullptr && function->is_object() ? function : nullptr;
 }
 
-void read_tools(JsonFields& fields, const Limits& limits, Json& tools) {
+void read_tools(JsonFields& fields, const Limits& limits, Json& tools, bool& strict) {
     const Json* given = fields.array("tools");
     if (given == nullptr || given->items.empty()) return;
     if (given->items.size() > limits.tools) {
@@ -43,11 +43,8 @@ void read_tools(JsonFields& fields, const Limits& limits, Json& tools) {
         if (parameters != nullptr && !parameters->is_null() && !parameters->is_object()) {
             return fields.refuse("tools", "need parameters that are JSON schemas");
         }
-        const Json* strict = function->find("strict");
-        if (strict != nullptr && strict->is_bool() && strict->boolean) {
-            return fields.refuse(
-                not_supported("this build cannot constrain arguments to their schema", "tools"));
-        }
+        const Json* exact = function->find("strict");
+        if (exact != nullptr && exact->is_bool() && exact->boolean) strict = true;
     }
     if (write_json(*given).size() > limits.schema_bytes) {
         return fields.refuse("tools", "are too large");
@@ -163,7 +160,7 @@ ApiError read_chat_request(const Json& body, const SamplerOptions& defaults, con
                            ChatRequest& out) {
     JsonFields fields(body);
     out.generation = read_generation(fields, defaults, limits);
-    read_tools(fields, limits, out.tools);
+    read_tools(fields, limits, out.tools, out.strict_tools);
     read_choice(fields, out.tools, out.calls);
     read_format(fields, limits, out.schema);
     read_thinking(fields, out.rendering);

@@ -25,7 +25,8 @@ enum class ReasoningFormat : uint8_t { separate, raw, hidden };
 
 struct ChatRequest {
     ChatMessages content;
-    Json tools;  // an array, or null
+    Json tools;                 // an array, or null
+    bool strict_tools = false;  // one of them at least
     CallPolicy calls;
     GenerationFields generation;
     chat::RenderOptions rendering;

@@ -1,4 +1,4 @@
-// Which tokens may come next when an answer must be JSON of a certain form.
+// Which tokens may come next when an answer must have a certain form.
 #pragma once
 
 #include <cstdint>
@@ -38,6 +38,12 @@ class Grammar {
     /// `fault` receives what is wrong with it.
     static Result<std::unique_ptr<Grammar>> of_schema(std::shared_ptr<GrammarVocabulary> vocabulary,
                                                       const Json& schema, std::string& fault);
+    /// What rules in llguidance's form of Lark describe: see call_grammar.
+    /// Errors: `bad_argument` for rules that are none or too large; `fault` says why.
+    static Result<std::unique_ptr<Grammar>> of_rules(std::shared_ptr<GrammarVocabulary> vocabulary,
+                                                     const std::string& rules, std::string& fault);
+    /// The same grammar at its beginning, wherever this one is.
+    Result<std::unique_ptr<Grammar>> copy() const;
     ~Grammar();
     Grammar(const Grammar&) = delete;
     Grammar& operator=(const Grammar&) = delete;
@@ -47,6 +53,8 @@ class Grammar {
     bool allowed(std::vector<uint32_t>& bits);
     /// Takes the next token, which is no stop token.
     void take(int32_t id);
+    /// Goes back to the beginning.
+    void restart();
 
   private:
     struct Parts;

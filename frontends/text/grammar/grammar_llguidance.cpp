@@ -69,7 +69,28 @@ Result<std::shared_ptr<GrammarVocabulary>> GrammarVocabulary::create(const Vocab
 struct Grammar::Parts {
     std::shared_ptr<GrammarVocabulary> vocabulary;
     std::unique_ptr<LlgMatcher, FreeMatcher> matcher;
+
+    static Result<std::unique_ptr<Parts>> create(std::shared_ptr<GrammarVocabulary> vocabulary,
+                                                 const char* kind, const std::string& text,
+                                                 std::string& fault);
 };
+
+Result<std::unique_ptr<Grammar::Parts>> Grammar::Parts::create(
+    std::shared_ptr<GrammarVocabulary> vocabulary, const char* kind, const std::string& text,
+    std::string& fault) {
+    LlgConstraintInit init = {};
+    llg_constraint_init_set_defaults(&init, vocabulary->parts_->tokenizer.get());
+    init.log_stderr_level = 0;
+    init.limits.verbose_errors = false;
+    auto parts = std::make_unique<Parts>();
+    parts->matcher.reset(llg_new_matcher(&init, kind, text.c_str()));
+    parts->vocabulary = std::move(vocabulary);
+    if (llg_matcher_is_error(parts->matcher.get())) {
+        fault = llg_matcher_get_error(parts->matcher.get());
+        return Status(StatusCode::bad_argument, "the grammar cannot be kept");
+    }
+    return parts;
+}
 
 Grammar::Grammar(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Grammar::~Grammar() = default;
@@ -87,18 +108,27 @@ Result<std::unique_ptr<Grammar>> Grammar::of_schema(std::shared_ptr<GrammarVocab
         .set("key_separator", Json::of(": ?"));
     Json styled = schema;
     styled.set("x-guidance", std::move(style));
-    LlgConstraintInit init = {};
-    llg_constraint_init_set_defaults(&init, vocabulary->parts_->tokenizer.get());
-    init.log_stderr_level = 0;
-    init.limits.verbose_errors = false;
+    Result<std::unique_ptr<Parts>> parts =
+        Parts::create(std::move(vocabulary), "json_schema", write_json(styled), fault);
+    GEMLET_TRY(parts);
+    return std::unique_ptr<Grammar>(new Grammar(std::move(*parts)));
+}
+
+Result<std::unique_ptr<Grammar>> Grammar::of_rules(std::shared_ptr<GrammarVocabulary> vocabulary,
+                                                   const std::string& rules, std::string& fault) {
+    Result<std::unique_ptr<Parts>> parts =
+        Parts::create(std::move(vocabulary), "lark", rules, fault);
+    GEMLET_TRY(parts);
+    return std::unique_ptr<Grammar>(new Grammar(std::move(*parts)));
+}
+
+Result<std::unique_ptr<Grammar>> Grammar::copy() const {
     auto parts = std::make_unique<Parts>();
-    parts->matcher.reset(llg_new_matcher(&init, "json_schema", write_json(styled).c_str()));
-    parts->vocabulary = std::move(vocabulary);
-    if (llg_matcher_is_error(parts->matcher.get())) {
-        fault = llg_matcher_get_error(parts->matcher.get());
-        return Status(StatusCode::bad_argument, "the schema cannot be kept");
-    }
-    return std::unique_ptr<Grammar>(new Grammar(std::move(parts)));
+    parts->vocabulary = parts_->vocabulary;
+    parts->matcher.reset(llg_clone_matcher(parts_->matcher.get()));
+    std::unique_ptr<Grammar> grammar(new Grammar(std::move(parts)));
+    grammar->restart();
+    return grammar;
 }
 
 bool Grammar::allowed(std::vector<uint32_t>& bits) {
@@ -112,6 +142,11 @@ bool Grammar::allowed(std::vector<uint32_t>& bits) {
 void Grammar::take(int32_t id) {
     // A token that is not allowed leaves the matcher in its error state: then nothing more is.
     (void)!llg_matcher_consume_token(parts_->matcher.get(), static_cast<uint32_t>(id));
+}
+
+void Grammar::restart() {
+    // One that went wrong stays so: nothing more is allowed then.
+    (void)!llg_matcher_reset(parts_->matcher.get());
 }
 
 }  // namespace gemlet

@@ -23,7 +23,17 @@ Result<std::unique_ptr<Grammar>> Grammar::of_schema(
     return Status(StatusCode::unsupported, "this build has no structured output");
 }
 
+Result<std::unique_ptr<Grammar>> Grammar::of_rules(
+    std::shared_ptr<GrammarVocabulary> /*vocabulary*/, const std::string& /*rules*/,
+    std::string& /*fault*/) {
+    return Status(StatusCode::unsupported, "this build has no structured output");
+}
+Result<std::unique_ptr<Grammar>> Grammar::copy() const {
+    return Status(StatusCode::unsupported, "this build has no structured output");
+}
+
 bool Grammar::allowed(std::vector<uint32_t>& /*bits*/) { return false; }
 void Grammar::take(int32_t /*id*/) {}
+void Grammar::restart() {}
 
 }  // namespace gemlet
