@@ -10,12 +10,11 @@
 namespace gemlet::audio {
 
 /// Band-limited conversion in libsoxr's high quality: flat to 0.91 of the lower of both half
-/// rates, aliases below -120 dB. The filter's delay is taken out: sample i of the result stands at
-/// i / to seconds. Threads: one at a time.
+/// rates, aliases below -120 dB; without libsoxr by SincResampler (-100 dB). The filter's delay is
+/// taken out: sample i of the result stands at i / to seconds. Threads: one at a time.
 class Resampler {
   public:
-    /// Errors: `unsupported` where libsoxr is left out; `out_of_memory`; `bad_argument` for rates
-    /// that it refuses.
+    /// Errors: `out_of_memory`; `bad_argument` for rates that cannot be.
     static Result<Resampler> create(double from, double to);
 
     struct Step {

@@ -87,31 +87,38 @@ Chunk find_chunk(SoundBytes& bytes, const Chunks& format, std::string_view tag) 
     return {};
 }
 
+// Programs that write into a pipe cannot go back: ffmpeg promises all that fits into 32 bits, sox
+// and arecord about half of it.
+bool is_unknown_length(uint64_t promised) {
+    return promised >= 0xFFFFF000U || (promised >= 0x7FFFF000U && promised <= 0x80000100U);
+}
+
 Status check_chunks(SoundBytes& bytes, const Chunks& format, uint64_t promised_in_front) {
     const Chunk data = find_chunk(bytes, format, format.data_tag);
     if (!data.found) return {};  // the library says what is wrong
     const uint64_t promised = promised_in_front != 0 ? promised_in_front : data.size;
     if (format.size_bytes == 8 && promised == ~uint64_t{0}) return {};
-    if (promised_in_front == 0 && format.size_bytes == 4 && format.order == Order::little) {
-        // Programs that write into a pipe cannot go back: ffmpeg promises all that fits into 32
-        // bits, sox and arecord about half of it.
-        const bool is_unknown =
-            promised >= 0xFFFFF000U || (promised >= 0x7FFFF000U && promised <= 0x80000100U);
-        if (is_unknown) return {};
+    if (promised_in_front == 0 && format.size_bytes == 4 && format.order == Order::little &&
+        is_unknown_length(promised)) {
+        return {};
     }
     if (data.begin > bytes.size() || promised > bytes.size() - data.begin) return ends_early(bytes);
     return {};
 }
 
+Chunks wav_chunks(SoundBytes& bytes) {
+    return {12, 4, has_text(bytes, 0, "RIFX") ? Order::big : Order::little, "data", 2};
+}
+
+// The length that RF64 tells in front; 0 where it is told with the samples.
+uint64_t rf64_length(SoundBytes& bytes) {
+    if (!has_text(bytes, 0, "RF64")) return 0;
+    const Chunk sizes = find_chunk(bytes, wav_chunks(bytes), "ds64");
+    return sizes.found ? number_at(bytes, sizes.begin + 8, 8, Order::little) : 0;
+}
+
 Status check_wav(SoundBytes& bytes) {
-    const Order order = has_text(bytes, 0, "RIFX") ? Order::big : Order::little;
-    const Chunks format = {12, 4, order, "data", 2};
-    uint64_t promised = 0;
-    if (has_text(bytes, 0, "RF64")) {
-        const Chunk sizes = find_chunk(bytes, format, "ds64");
-        if (sizes.found) promised = number_at(bytes, sizes.begin + 8, 8, Order::little);
-    }
-    return check_chunks(bytes, format, promised);
+    return check_chunks(bytes, wav_chunks(bytes), rf64_length(bytes));
 }
 
 Status check_au(SoundBytes& bytes) {
@@ -238,6 +245,25 @@ SoundFormat identify_sound(SoundBytes& bytes) {
     if (has_text(bytes, begin, "fLaC")) return SoundFormat::flac;
     if (is_mp3_frame(number_at(bytes, begin, 4, Order::big))) return SoundFormat::mp3;
     return SoundFormat::other;
+}
+
+WavChunks find_wav_chunks(SoundBytes& bytes) {
+    WavChunks found;
+    if (has_text(bytes, 0, "RIFX")) return found;
+    const Chunk format = find_chunk(bytes, wav_chunks(bytes), "fmt ");
+    const Chunk data = find_chunk(bytes, wav_chunks(bytes), "data");
+    if (format.found) {
+        found.format_begin = format.begin;
+        found.format_bytes = format.size;
+    }
+    if (!data.found || data.begin > bytes.size()) return found;
+    const uint64_t n_left = bytes.size() - data.begin;
+    const uint64_t in_front = rf64_length(bytes);
+    const uint64_t promised = in_front != 0 ? in_front : data.size;
+    const bool is_unknown = in_front == 0 && is_unknown_length(promised);
+    found.data_begin = data.begin;
+    found.data_bytes = is_unknown ? n_left : std::min(promised, n_left);
+    return found;
 }
 
 bool mp3_tells_length(SoundBytes& bytes) {

@@ -21,6 +21,15 @@ SoundFormat identify_sound(SoundBytes& bytes);
 /// Errors: `corrupt`. Libraries read such files as far as they go, in silence.
 Status check_sound_is_whole(SoundBytes& bytes, SoundFormat format);
 
+/// Where in a WAV file (little endian) the description of its samples lies, and where they do.
+struct WavChunks {
+    uint64_t format_begin = 0;
+    uint64_t format_bytes = 0;  // 0: there is none
+    uint64_t data_begin = 0;    // 0: there are none
+    uint64_t data_bytes = 0;    // to the end of the file where its length was not known
+};
+WavChunks find_wav_chunks(SoundBytes& bytes);
+
 /// Whether an MP3 tells in its first frame how many frames it has.
 bool mp3_tells_length(SoundBytes& bytes);
 

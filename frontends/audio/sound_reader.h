@@ -30,7 +30,7 @@ struct SoundLimits {
 /// their bytes, never by names: WAV (8 to 32 bits, float, ADPCM, A-law ..), RF64, AIFF, AU, CAF,
 /// FLAC, Ogg with Vorbis or Opus, MP3 through libsndfile; the others FFmpeg knows (M4A, the sound
 /// of videos ..) where it is built in (GEMLET_SNDFILE, GEMLET_SOXR, GEMLET_FFMPEG).
-/// Threads: one at a time.
+/// Without any library: plain WAV at every rate. Threads: one at a time.
 class SoundReader {
   public:
     /// Opens a file. Errors: `not_found`, `io`; `unsupported` for what is no regular file and for
@@ -45,8 +45,7 @@ class SoundReader {
 
     /// Reads signed 16-bit little-endian mono samples without a header, as they arrive, from a
     /// pipe, a terminal or a file; the descriptor stays the caller's. Half a sample at the end is
-    /// dropped. Errors: `bad_argument` for rates beyond the limits; `unsupported` for rates other
-    /// than 16 kHz where libsoxr is left out.
+    /// dropped. Errors: `bad_argument` for rates beyond the limits.
     static Result<std::unique_ptr<SoundReader>> raw_pcm16(int descriptor, double rate);
 
     ~SoundReader();

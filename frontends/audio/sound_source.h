@@ -39,9 +39,13 @@ class SoundSource {
 
 using SoundSourcePtr = std::unique_ptr<SoundSource>;
 
-/// Opens what libsndfile reads; `bytes` must outlive the source.
-/// Errors: `unsupported` without libsndfile and for what it does not read; `corrupt`; `io`.
+/// Opens what libsndfile reads, without it what open_wave reads; `bytes` must outlive the source.
+/// Errors: `unsupported` for what is not read; `corrupt`; `io`.
 Result<SoundSourcePtr> open_sndfile(SoundBytes& bytes);
+
+/// Opens a WAV file of plain samples (little endian, 8 to 32 bits or float), with our own code;
+/// `bytes` must outlive the source and have passed check_sound_is_whole. Errors: the same.
+Result<SoundSourcePtr> open_wave(SoundBytes& bytes);
 
 /// Opens an MP3; `bytes` must outlive the source. Errors: the same.
 Result<SoundSourcePtr> open_mp3(SoundBytes& bytes);

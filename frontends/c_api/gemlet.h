@@ -187,7 +187,7 @@ typedef int (*gemlet_delta_function)(void* user, gemlet_delta_kind kind, const c
 typedef void (*gemlet_progress_function)(void* user, size_t n_done, size_t n_total);
 
 typedef enum gemlet_media_kind {
-    GEMLET_MEDIA_IMAGE = 1,  // JPEG, PNG, WebP
+    GEMLET_MEDIA_IMAGE = 1,  // JPEG, PNG, WebP, binary Netpbm
     GEMLET_MEDIA_AUDIO = 2,  // WAV, FLAC, .. of at most 30 seconds
     GEMLET_MEDIA_VIDEO = 3   // a file's path only; needs a library built with FFmpeg
 } gemlet_media_kind;

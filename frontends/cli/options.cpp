@@ -75,7 +75,8 @@ void add_encoders(CLI::App& app, Options& o) {
 }
 
 void add_media(CLI::App& app, Options& o) {
-    app.add_option("--image", o.images, "JPEG, PNG or WebP picture; may be given several times")
+    app.add_option("--image", o.images,
+                   "JPEG, PNG, WebP or PPM picture; may be given several times")
         ->check(CLI::ExistingFile);
     app.add_option("--video", o.videos, "video file, of which a frame a second is seen, at most 60")
         ->check(CLI::ExistingFile);
@@ -208,7 +209,7 @@ void add_measures(CLI::App& app, Options& o) {
     add_engine(*encode, o);
     add_encoders(*encode, o);
     CLI::Option_group* input = encode->add_option_group("input");
-    input->add_option("--image", o.images, "JPEG, PNG or WebP picture")
+    input->add_option("--image", o.images, "JPEG, PNG, WebP or PPM picture")
         ->expected(1)
         ->check(CLI::ExistingFile);
     input->add_option("--audio", o.audios, "sound file of at most 30 seconds")
@@ -335,6 +336,15 @@ void add_serve(CLI::App& app, Options& o) {
     serve->add_option("--alias", o.alias, "name of the model (default: after its file)");
     serve->add_flag("--strict-model", o.strict_model, "refuse requests for models of other names");
     serve->add_option("--cors", o.cors, "origin whose pages may ask, or *");
+    serve->add_option("--timeout", o.timeout_s, "seconds a client may take for what it sends")
+        ->check(CLI::Range(1, 3600))
+        ->capture_default_str();
+    serve
+        ->add_option("--max-body", "largest request without a recording, such as 16M (default 64M)")
+        ->each([&o](const std::string& text) {
+            const std::string error = parse_size(text, o.max_body_bytes);
+            if (!error.empty()) throw CLI::ValidationError("--max-body", error);
+        });
     serve->add_flag("--metrics-compat", o.metrics_compat,
                     "metrics under llama-server's names as well");
     serve->footer(

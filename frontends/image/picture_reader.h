@@ -10,9 +10,9 @@
 
 namespace gemlet::image {
 
-/// Reads a JPEG, PNG or WebP file (of an animation the first frame): 8 bits per channel, grey
-/// replicated, transparency laid over white, turned upright. The format is told by the bytes.
-/// Threads: pure. The memory it takes is bounded by the limits.
+/// Reads a JPEG, PNG, WebP or binary Netpbm (PGM, PPM) file, of an animation the first frame:
+/// 8 bits per channel, grey replicated, transparency laid over white, turned upright. The format
+/// is told by the bytes. Threads: pure. The memory it takes is bounded by the limits.
 /// Errors: those of the format's reader (format_readers.h); `unsupported` for other formats, with
 /// their name; `corrupt` for no bytes at all; `out_of_memory`.
 Result<Picture> read_picture(std::span<const uint8_t> bytes, const PictureLimits& limits = {});

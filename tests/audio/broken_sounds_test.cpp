@@ -101,7 +101,6 @@ TEST(BrokenSounds, with_changed_bytes_never_crash) {
     }
 }
 
-#ifdef GEMLET_SOUND_SNDFILE
 const std::vector<double> kSome(400, 0.25);
 
 TEST(BrokenSounds, with_garbage_behind_the_header_are_errors_where_it_can_be_seen) {
@@ -186,7 +185,6 @@ TEST(BrokenSounds, of_several_in_a_row_are_errors) {
     bytes.insert(bytes.end(), second.begin(), second.end());
     EXPECT_EQ(read_status(bytes).code(), StatusCode::unsupported);
 }
-#endif
 
 }  // namespace
 }  // namespace gemlet::audio_test

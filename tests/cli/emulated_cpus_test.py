@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import wave
 
 SOURCE, PROGRAM, EMULATOR = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
 NANO = SOURCE / "examples/data/gemma-4-nano"
@@ -50,11 +51,30 @@ class EmulatedCpus(unittest.TestCase):
                               "--temperature", 0)
                 self.assertEqual(answer, "seven gold boat ball key\n")
 
+    # Pictures and sounds in the formats that are read without a library of the board.
+    def test_a_picture_is_seen_as_on_x86(self):
+        rows = bytearray()
+        for y in range(180):
+            for x in range(320):
+                is_inside = 40 <= y < 140 and 2 * abs(x - 160) < y - 40
+                rows += b"\xd2\x28\x28" if is_inside else b"\xf0\xf0\xf0"
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "triangle.ppm"
+            path.write_bytes(b"P6 320 180 255\n" + rows)
+            answer = call("cortex-a72", "run", NANO, "-p", "What shapes are in the picture?", "--image", path,
+                          "--budget", 70, "--temperature", 0)
+        self.assertEqual(answer, "a red triangle\n")
+
     def test_a_transcript_is_that_of_x86(self):
-        sound = (SOURCE / "tests/data/cli/sentence.s16").read_bytes()
-        lines = call("max", "transcribe", NANO, "--live", "--stdin-rate", 16000, "--language", "en",
-                     stdin=sound)
-        self.assertIn("\nMaria has 7 blue cars.\n", lines)
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "sentence.wav"
+            with wave.open(str(path), "wb") as sound:
+                sound.setnchannels(1)
+                sound.setsampwidth(2)
+                sound.setframerate(16000)
+                sound.writeframes((SOURCE / "tests/data/cli/sentence.s16").read_bytes())
+            lines = call("cortex-a72", "transcribe", NANO, path, "--language", "en", "--format", "srt")
+        self.assertEqual(lines, "1\n00:00:00,000 --> 00:00:01,840\nMaria has 7 blue cars.\n\n")
 
 
 unittest.main(argv=sys.argv[:1])

@@ -85,6 +85,33 @@ TEST(BrokenPictures, with_garbage_inside_are_errors_as_far_as_can_be_seen) {
     }
 }
 
+TEST(BrokenPictures, netpbm_that_end_early_or_lie_are_errors) {
+    const auto file = [](const std::string& header, size_t n_samples) {
+        Bytes bytes(header.begin(), header.end());
+        bytes.insert(bytes.end(), n_samples, 9);
+        return bytes;
+    };
+    for (const auto& [header, n_samples] :
+         {std::pair{"P6 #c\n3 2 255\n", 18U}, std::pair{"P5\n3 2 9999\n", 12U}}) {
+        const Bytes whole = file(header, n_samples);
+        EXPECT_TRUE(read_status(whole).ok()) << header;
+        for (size_t n = 3; n < whole.size(); ++n) {
+            expect_corrupt(Bytes(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(n)),
+                           header + std::to_string(n));
+        }
+    }
+    for (const char* header :
+         {"P5 0 1 255\n", "P5 1 0 255\n", "P5 1 1 0\n", "P5 1 1 65536\n", "P5 1 1 8\n",
+          "P5 -1 1 9\n", "P5 1 1 255x", "P5 99999999999999999999999 1 9\n", "P5 1 x 9\n", "P5\n#",
+          "P6 9 9 9\n"}) {
+        expect_corrupt(file(header, 20), header);
+    }
+    for (const char* header :
+         {"P6 1000001 1 255\n", "P5 100000 100000 255\n", "P5 4294967295 4294967295 65535\n"}) {
+        EXPECT_EQ(read_status(file(header, 20)).code(), StatusCode::bad_argument) << header;
+    }
+}
+
 #ifdef GEMLET_PNG
 const Bytes kOneGreyRow = {0x78, 0x9C, 0x63, 0x60, 0x00, 0x00, 0x00, 0x02, 0x00, 0x01};
 

@@ -43,7 +43,36 @@ TEST(PictureReader, names_formats_that_it_does_not_read) {
     EXPECT_TRUE(message(std::string("\0\0\0\x1C", 4) + "ftypavif").starts_with("AVIF: "));
     EXPECT_TRUE(message(std::string("\0\0\0\x1C", 4) + "ftypisom").starts_with("MP4 video: "));
     EXPECT_TRUE(message("RIFF....WAVE").starts_with("not a picture"));
-    EXPECT_TRUE(message("P6 1 1 255").starts_with("not a picture"));
+    EXPECT_TRUE(message("P4 1 1 1").starts_with("not a picture"));
+    EXPECT_TRUE(message("P62").starts_with("not a picture"));
+}
+
+// The reference's pixels are kept as PPM.
+TEST(PictureReader, gives_the_pixels_of_netpbm) {
+    for (const char* name : {"rgb.png", "grey16.png", "420.jpg"}) {
+        const Result<Picture> picture = image::read_picture_file(path_of(name) + ".ppm");
+        ASSERT_TRUE(picture) << picture.error().message();
+        EXPECT_TRUE(picture->pixels == expected_pixels(name).pixels) << name;
+    }
+}
+
+TEST(PictureReader, scales_samples_of_netpbm) {
+    const auto pixels = [](const std::string& header, const Bytes& samples) {
+        Bytes bytes(header.begin(), header.end());
+        bytes.insert(bytes.end(), samples.begin(), samples.end());
+        const Result<Picture> picture = image::read_picture(bytes);
+        EXPECT_TRUE(picture) << picture.error().message();
+        return picture ? picture->pixels : Bytes();
+    };
+    EXPECT_EQ(pixels("P5\n3 1\n255\n", {0, 7, 255}), (Bytes{0, 0, 0, 7, 7, 7, 255, 255, 255}));
+    EXPECT_EQ(pixels("P5 1 2 3\n", {2, 3}), (Bytes{170, 170, 170, 255, 255, 255}));
+    EXPECT_EQ(pixels("P6 1 1 65535 ", {0x80, 0x80, 0xFF, 0x7F, 0x00, 0x80}), (Bytes{128, 255, 0}));
+    EXPECT_EQ(pixels("P6 1 1 65535 ", {0x00, 0x81, 0, 0, 0xFF, 0xFF}), (Bytes{1, 0, 255}));
+    EXPECT_EQ(pixels("P5 1 1 1000\n", {0x01, 0xF4}), (Bytes{128, 128, 128}));
+    // Comments may stand between any two numbers; the one blank before the samples is not skipped
+    // together with samples that look like blanks; another picture may follow.
+    EXPECT_EQ(pixels("P5#of nothing\n2 # wide\r# and\n\t1 255\n", {'\n', '#', 'P', '5'}),
+              (Bytes{10, 10, 10, 35, 35, 35}));
 }
 
 TEST(PictureReader, refuses_nothing_at_all) {

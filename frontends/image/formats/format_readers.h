@@ -1,5 +1,6 @@
-// The file formats, one library behind each. A reader checks the header against the limits first,
-// and gives the pixels as they are stored; what they have in common is done by read_picture.
+// The file formats, one library behind each but Netpbm, which needs none. A reader checks the
+// header against the limits first, and gives the pixels as they are stored; what they have in
+// common is done by read_picture.
 #pragma once
 
 #include <cstddef>
@@ -28,6 +29,7 @@ struct StoredPicture {
 Result<StoredPicture> read_jpeg(std::span<const uint8_t> bytes, const PictureLimits& limits);
 Result<StoredPicture> read_png(std::span<const uint8_t> bytes, const PictureLimits& limits);
 Result<StoredPicture> read_webp(std::span<const uint8_t> bytes, const PictureLimits& limits);
+Result<StoredPicture> read_netpbm(std::span<const uint8_t> bytes, const PictureLimits& limits);
 
 /// The limits, for a reader that knows the size: neither side may be 0.
 Status check_picture_size(uint64_t width, uint64_t height, const PictureLimits& limits,

@@ -24,6 +24,8 @@ constexpr std::array kBeginnings = {
     Beginning{0, "\xFF\xD8\xFF"sv, {PictureFormat::jpeg, "JPEG"}},
     Beginning{0, "\x89PNG\r\n\x1A\n"sv, {PictureFormat::png, "PNG"}},
     Beginning{8, "WEBP"sv, {PictureFormat::webp, "WebP"}},  // after "RIFF" and a size
+    Beginning{0, "P5"sv, {PictureFormat::netpbm, "Netpbm"}},
+    Beginning{0, "P6"sv, {PictureFormat::netpbm, "Netpbm"}},
     Beginning{0, "GIF8"sv, foreign("GIF")},
     Beginning{0, "BM"sv, foreign("BMP")},
     Beginning{0, "II*\0"sv, foreign("TIFF")},
@@ -60,6 +62,10 @@ FormatGuess picture_format_of(std::span<const uint8_t> bytes) {
             continue;
         }
         if (beginning.guess.format == PictureFormat::webp && !text.starts_with("RIFF")) continue;
+        if (beginning.guess.format == PictureFormat::netpbm &&
+            text.find_first_of("\t\n\v\f\r #", 2) != 2) {
+            continue;
+        }
         return beginning.guess;
     }
     return {};

@@ -6,7 +6,7 @@
 
 namespace gemlet::image {
 
-enum class PictureFormat : uint8_t { jpeg, png, webp, foreign, unknown };
+enum class PictureFormat : uint8_t { jpeg, png, webp, netpbm, foreign, unknown };
 
 struct FormatGuess {
     PictureFormat format = PictureFormat::unknown;
