@@ -211,11 +211,14 @@ void register_all(const std::vector<Shape>& shapes) {
                                        "_i8/" + variant->name + "/" + shape.name;
             benchmark::RegisterBenchmark((prefix + "/pack").c_str(), bench_pack, *variant, shape);
             if (shape.n > 100000) {
-                benchmark::RegisterBenchmark((prefix + "/m1_fixed").c_str(), bench_run, *variant,
-                                             shape, 1, true, ceilings);
+                for (const size_t m : {1, 2, 4, 8}) {
+                    const std::string name = prefix + "/m" + std::to_string(m) + "_fixed";
+                    benchmark::RegisterBenchmark(name.c_str(), bench_run, *variant, shape, m, true,
+                                                 ceilings);
+                }
                 continue;
             }
-            for (const size_t m : {1, 2, 4, 8, 32, 512}) {
+            for (const size_t m : {1, 2, 3, 4, 8, 12, 16, 32, 512}) {
                 benchmark::RegisterBenchmark((prefix + "/m" + std::to_string(m)).c_str(), bench_run,
                                              *variant, shape, m, false, ceilings);
             }

@@ -3,7 +3,7 @@
 // bits before they can reach 2^15:
 //   int2  3 * 128 * 2 = 768 a pair sum, 42 fit;   int4 and nibbles  15 * 128 * 2 = 3840, 8 fit.
 //
-// Few rows: kGroup weight rows at a time are unpacked in registers and multiplied with 1..3
+// Few rows: kGroup weight rows at a time are unpacked in registers and multiplied with 1..4
 // activation rows; the loads of activations are shared by the weight rows.
 // Many rows: row_tile_avx2.h with a register block of 4 rows x 2 registers: 8 16-bit sums, 2
 // fields, 1 activation, 2 products; 6 loads for 8 vpmaddubsw (256 multiply-adds), and one widening
@@ -11,8 +11,11 @@
 //
 // Measured on one core of an AMD EPYC (Zen 4) shared with other work: 64 and 512 rows run at
 // 85-88 % (int4) and 88-90 % (int2) of what vpmaddubsw + vpaddw do from registers; int8 at 43 %,
-// because a code takes two products; 4 rows at 55-60 %, 8 rows at 67-74 %. Decode from L2: int4 and
-// int8 33 GB/s, above what memory gives; int2 18-22 GB/s, 15 vector operations for 32 bytes.
+// because a code takes two products; 4 rows at 60 % (int4) and 70 % (int2), 8 rows at 65-74 %.
+// Decode from L2: int4 33 GB/s, above what memory gives; int2 18-22 GB/s, 15 vector operations for
+// 32 bytes (two sums for fields left where they are, to save shifts, were no faster).
+#include <type_traits>
+
 #include "kernels/matmul_row/row_few_avx2.h"
 #include "kernels/matmul_row/row_tile_avx2.h"
 #include "kernels/matmul_row/row_types.h"
@@ -24,7 +27,8 @@ void matmul_row_pack_avx2(const PackRowArgs& args);
 namespace {
 
 // Fewer activation rows, or limbs of them, are multiplied straight from the packed weights.
-constexpr size_t kTileMinRows = 4;
+constexpr size_t kTileMinRows = 8;
+static_assert(kTileMinRows <= kMaxFew + 1);
 
 template <WeightType kType>
 struct Traits;
@@ -70,50 +74,77 @@ inline void unpack(__m256i raw, __m256i* fields) {
     }
 }
 
-// Few rows; int8 weights are multiplied as 16-bit numbers, so their sums are wide and centred.
-template <WeightType kType>
-struct Few {
-    static constexpr size_t kStreams = Traits<kType>::kStreams;
-    static constexpr size_t kChunksInSum = Traits<kType>::kChunksInSum;
-    static constexpr int32_t kZero = Traits<kType>::kZero;
+// int8 weights of few rows: multiplied as 16-bit numbers, so their sums are wide and centred.
+struct FewCodes {
+    static constexpr size_t kStreams = 1;
+    static constexpr int32_t kZero = 0;
+    static constexpr size_t kChunksInSum = 1 << 20;
 
-    static __m256i widened(__m256i sum) { return kType == WeightType::i8r ? sum : widen(sum, 1); }
+    static __m256i widened(__m256i sum) { return sum; }
 
-    // Adds 32 weight bytes of kNr rows to the sums: 16-bit ones, for i8r 32-bit ones.
     template <size_t kMr, size_t kNr>
     static inline __attribute__((always_inline)) void add_chunk(const __m256i* raw, const Rows& x,
                                                                 size_t byte,
                                                                 __m256i (&sums)[kMr][kNr]) {
 #pragma GCC unroll 8
         for (size_t r = 0; r < kNr; ++r) {
-            if constexpr (kType == WeightType::i8r) {
-                const __m256i low = _mm256_cvtepi8_epi16(_mm256_castsi256_si128(raw[r]));
-                const __m256i high = _mm256_cvtepi8_epi16(_mm256_extracti128_si256(raw[r], 1));
+            const __m256i low = _mm256_cvtepi8_epi16(_mm256_castsi256_si128(raw[r]));
+            const __m256i high = _mm256_cvtepi8_epi16(_mm256_extracti128_si256(raw[r], 1));
 #pragma GCC unroll 8
-                for (size_t i = 0; i < kMr; ++i) {
-                    const auto* codes = reinterpret_cast<const __m128i*>(x.at(i, 0, byte));
-                    const __m256i a =
-                        _mm256_madd_epi16(low, _mm256_cvtepi8_epi16(_mm_loadu_si128(codes)));
-                    const __m256i b =
-                        _mm256_madd_epi16(high, _mm256_cvtepi8_epi16(_mm_loadu_si128(codes + 1)));
-                    sums[i][r] = _mm256_add_epi32(sums[i][r], _mm256_add_epi32(a, b));
-                }
-            } else {
-                __m256i fields[kStreams];
-                unpack<kType>(raw[r], fields);
+            for (size_t i = 0; i < kMr; ++i) {
+                const auto* codes = reinterpret_cast<const __m128i*>(x.at(i, 0, byte));
+                const __m256i a =
+                    _mm256_madd_epi16(low, _mm256_cvtepi8_epi16(_mm_loadu_si128(codes)));
+                const __m256i b =
+                    _mm256_madd_epi16(high, _mm256_cvtepi8_epi16(_mm_loadu_si128(codes + 1)));
+                sums[i][r] = _mm256_add_epi32(sums[i][r], _mm256_add_epi32(a, b));
+            }
+        }
+    }
+};
+
+// int2 and int4 weights of few rows, in 16-bit sums.
+template <WeightType kType>
+struct FewFields {
+    static constexpr size_t kStreams = Traits<kType>::kStreams;
+    static constexpr int32_t kZero = Traits<kType>::kZero;
+    static constexpr size_t kChunksInSum = Traits<kType>::kChunksInSum;
+
+    static __m256i widened(__m256i sum) { return widen(sum, 1); }
+
+    // Stream after stream, so that a load of activations serves all weight rows and only kNr fields
+    // are held at a time.
+    template <size_t kMr, size_t kNr>
+    static inline __attribute__((always_inline)) void add_chunk(const __m256i* raw, const Rows& x,
+                                                                size_t byte,
+                                                                __m256i (&sums)[kMr][kNr]) {
+        constexpr int kBits = 8 / static_cast<int>(kStreams);
+        const __m256i mask = _mm256_set1_epi8((1 << kBits) - 1);
 #pragma GCC unroll 8
-                for (size_t i = 0; i < kMr; ++i) {
+        for (size_t s = 0; s < kStreams; ++s) {
+            __m256i fields[kNr];
 #pragma GCC unroll 8
-                    for (size_t s = 0; s < kStreams; ++s) {
-                        const __m256i product =
-                            _mm256_maddubs_epi16(fields[s], load(x.at(i, s, byte)));
-                        sums[i][r] = _mm256_add_epi16(sums[i][r], product);
-                    }
+            for (size_t r = 0; r < kNr; ++r) {
+                const __m256i moved = _mm256_srli_epi16(raw[r], static_cast<int>(s) * kBits);
+                fields[r] = _mm256_and_si256(moved, mask);
+            }
+#pragma GCC unroll 8
+            for (size_t i = 0; i < kMr; ++i) {
+                const __m256i codes = load(x.at(i, s, byte));
+#pragma GCC unroll 8
+                for (size_t r = 0; r < kNr; ++r) {
+                    __m256i& sum = sums[i][r];
+                    sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(fields[r], codes));
+                    // Else the compiler regroups the sums and keeps all products until the end.
+                    __asm__("" : "+x"(sum));
                 }
             }
         }
     }
 };
+
+template <WeightType kType>
+using Few = std::conditional_t<kType == WeightType::i8r, FewCodes, FewFields<kType>>;
 
 // Adds kMr rows times n_quads quads of a plane to 16-bit sums, then widens these.
 template <size_t kMr>

@@ -17,8 +17,9 @@ void matmul_row_pack_avx2(const PackRowArgs& args);
 
 namespace {
 
-// Fewer activation rows are multiplied straight from the packed weights.
+// Fewer activation rows, or limbs of them, are multiplied straight from the packed weights.
 constexpr size_t kTileMinRows = 6;
+static_assert(kTileMinRows <= kMaxFew + 1);
 
 template <WeightType kType>
 struct Fields;
@@ -138,7 +139,7 @@ struct Scheme : Fields<kType> {
 
 void run(const MatmulRowArgs& args) {
     for_row_type(args.type, [&]<WeightType kType>() {
-        if (args.x.n_limbs == 1 && args.m >= kTileMinRows) {
+        if (args.m * args.x.n_limbs >= kTileMinRows) {
             run_many<Scheme<kType>>(args);
         } else {
             run_few<Few<kType>>(args);

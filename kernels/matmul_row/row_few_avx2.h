@@ -1,5 +1,6 @@
-// A few activation rows (1..3 at a time, or the three limbs of one) with 256-bit registers, for
-// AVX2 and AVX-VNNI: kGroup weight rows are unpacked in registers and multiplied with all of them.
+// A few activation rows with 256-bit registers, for AVX2 and AVX-VNNI: kGroup weight rows at a time
+// are unpacked in registers and multiplied with up to kMaxMr activation rows. A limb of a
+// fixed-point row is multiplied like a row, and limbs are joined when all their sums are there.
 //
 // A policy says how (Few below): kStreams, kZero (what a field has too much), add_chunk (adds 32
 // weight bytes of some rows to sums), kChunksInSum (chunks until these must be widened), widened.
@@ -11,7 +12,8 @@ namespace gemlet {
 namespace {
 
 constexpr size_t kChunk = 32;  // bytes of a register
-constexpr size_t kMaxMr = 3;
+constexpr size_t kMaxMr = 4;
+constexpr size_t kMaxFew = 8;  // rows, or limbs of them, that run_few takes
 
 // Bytes beyond n are zero and not read.
 inline __m256i load_part(const uint8_t* p, size_t n) {
@@ -53,8 +55,7 @@ inline __attribute__((always_inline)) void widen_sums(__m256i (&narrow)[kMr][kNr
     for (size_t i = 0; i < kMr; ++i) {
 #pragma GCC unroll 8
         for (size_t r = 0; r < kNr; ++r) {
-            const __m256i sum = Few::widened(narrow[i][r]);
-            wide[i][r] = _mm256_add_epi32(wide[i][r], sum);
+            wide[i][r] = _mm256_add_epi32(wide[i][r], Few::widened(narrow[i][r]));
             narrow[i][r] = _mm256_setzero_si256();
         }
     }
@@ -97,6 +98,7 @@ void dot_rows(const Group& weights, const Rows& x, size_t first, Sums& out) {
     }
 }
 
+// Three or four activation rows leave registers for two weight rows.
 template <class Few, size_t kMr>
 void dot_group(const Group& weights, const Rows& x, Sums& out) {
     if constexpr (kMr <= 2) {
@@ -116,38 +118,43 @@ inline void point_group(const MatmulRowArgs& args, size_t column, Group& group) 
     }
 }
 
+// Sums of up to kMaxMr rows from `x` on with a group of weight rows.
+template <class Few>
+void dot_rows_of_group(const Group& weights, const Rows& x, size_t n_rows, __m128i* totals) {
+    Sums sums;
+    if (n_rows == 1) dot_group<Few, 1>(weights, x, sums);
+    if (n_rows == 2) dot_group<Few, 2>(weights, x, sums);
+    if (n_rows == 3) dot_group<Few, 3>(weights, x, sums);
+    if (n_rows == 4) dot_group<Few, 4>(weights, x, sums);
+    for (size_t i = 0; i < n_rows; ++i) totals[i] = reduce_group(sums.part[i]);
+}
+
+// At most kMaxFew rows, or limbs.
 template <class Few>
 void run_few(const MatmulRowArgs& args) {
     constexpr size_t kStreams = Few::kStreams;
+    constexpr int32_t kZero = Few::kZero;
     const size_t group_bytes = kGroup * args.weight_stride_bytes;
     Group weights = {};
     weights.row_bytes = (args.k + kStreams - 1) / kStreams;
     weights.ahead_bytes = (kPrefetchBytes + group_bytes - 1) / group_bytes * group_bytes;
-    const size_t limb_bytes = kStreams * args.x.stream_bytes;
-    const size_t n_rows = args.x.n_limbs == kFixedPointLimbs ? 1 : kMaxMr;
-    Sums sums;
+    const size_t row_bytes = kStreams * args.x.stream_bytes;
+    const size_t n_rows = args.m * args.x.n_limbs;
+    __m128i totals[kMaxFew];
     for (size_t column = args.n_begin; column < args.n_end; column += kGroup) {
         const size_t left = args.n_end - column;
         const size_t n = left < kGroup ? left : kGroup;
         point_group(args, column, weights);
-        for (size_t row = 0; row < args.m; row += n_rows) {
-            const Rows x = {args.x.codes + row * args.x.n_limbs * limb_bytes, limb_bytes,
-                            args.x.stream_bytes};
+        for (size_t row = 0; row < n_rows; row += kMaxMr) {
+            const Rows x = {args.x.codes + row * row_bytes, row_bytes, args.x.stream_bytes};
+            const size_t m = n_rows - row < kMaxMr ? n_rows - row : kMaxMr;
+            dot_rows_of_group<Few>(weights, x, m, totals + row);
+        }
+        for (size_t row = 0; row < args.m; ++row) {
             if (args.x.n_limbs == kFixedPointLimbs) {
-                dot_group<Few, kFixedPointLimbs>(weights, x, sums);
-                __m128i digits[kFixedPointLimbs];
-                for (size_t i = 0; i < kFixedPointLimbs; ++i) {
-                    digits[i] = reduce_group(sums.part[i]);
-                }
-                finish_limbs(args, Few::kZero, digits, row, column, n);
-                continue;
-            }
-            const size_t m = args.m - row < kMaxMr ? args.m - row : kMaxMr;
-            if (m == 1) dot_group<Few, 1>(weights, x, sums);
-            if (m == 2) dot_group<Few, 2>(weights, x, sums);
-            if (m == 3) dot_group<Few, 3>(weights, x, sums);
-            for (size_t i = 0; i < m; ++i) {
-                finish_row(args, Few::kZero, reduce_group(sums.part[i]), row + i, column, n);
+                finish_limbs(args, kZero, totals + row * kFixedPointLimbs, row, column, n);
+            } else {
+                finish_row(args, kZero, totals[row], row, column, n);
             }
         }
     }
