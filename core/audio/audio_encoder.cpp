@@ -183,7 +183,8 @@ SoundPiece AudioEncoder::Parts::next_piece(const SoundPiece& rest) const {
 }
 
 Result<size_t> AudioEncoder::encode(std::span<const float> frames, size_t n_frames,
-                                    std::span<float> soft, std::span<float> encoded) noexcept {
+                                    std::span<float> soft, std::span<float> encoded,
+                                    const std::function<bool()>& cancelled) noexcept {
     Parts& parts = *parts_;
     const AudioConfig& config = parts.config;
     GEMLET_TRY(parts.check(frames, n_frames));
@@ -199,10 +200,14 @@ Result<size_t> AudioEncoder::encode(std::span<const float> frames, size_t n_fram
     const std::lock_guard<TurnLock> lock(parts.engine->one_step);
     const AffinityScope pinned = parts.engine->pool->pin_caller();
     parts.workspace.reset(config);
-    encode_piece(parts.compute(), {config, parts.weights}, parts.workspace,
-                 {frames.data(), n_frames, true}, soft.data());
+    TowerPause pause(parts.engine->one_step, cancelled);
+    TowerCompute compute = parts.compute();
+    compute.pause = &pause;
+    encode_piece(compute, {config, parts.weights}, parts.workspace, {frames.data(), n_frames, true},
+                 soft.data());
     if (!encoded.empty()) std::copy_n(parts.workspace.encoded(), n_encoded, encoded.data());
     parts.workspace.reset(config);
+    if (pause.stopped()) return Status(StatusCode::cancelled, "the sound is not wanted any more");
     return n;
 }
 
@@ -222,11 +227,15 @@ Result<size_t> AudioEncoder::push(std::span<const float> frames, size_t n_frames
     if (soft.size() / config.text_width < n) return bad("no room for the soft tokens", n);
     const std::lock_guard<TurnLock> lock(parts.engine->one_step);
     const AffinityScope pinned = parts.engine->pool->pin_caller();
+    const std::function<bool()> never;
+    TowerPause pause(parts.engine->one_step, never);
+    TowerCompute compute = parts.compute();
+    compute.pause = &pause;
     size_t n_done = 0;
     for (bool more = true; more;) {
         const SoundPiece piece = parts.next_piece(rest);
         more = piece.n_frames < rest.n_frames || piece.last != rest.last;
-        n_done += encode_piece(parts.compute(), {config, parts.weights}, parts.workspace, piece,
+        n_done += encode_piece(compute, {config, parts.weights}, parts.workspace, piece,
                                soft.data() + n_done * config.text_width);
         rest.frames += piece.n_frames * config.frame_width;
         rest.n_frames -= piece.n_frames;

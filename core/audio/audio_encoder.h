@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -42,9 +43,11 @@ class AudioEncoder {
     /// returns n. The embeddings go into the prompt as they are (PromptRow::soft). `encoded`
     /// [n, output_width], when not empty, receives the encoder's output before the projector.
     /// Forgets what push() was given. Errors: `bad_argument` for more frames than planned or none,
-    /// values that are not finite, and spans that are too short.
+    /// values that are not finite, and spans that are too short; `cancelled` when `cancelled`,
+    /// asked between layers, says so.
     Result<size_t> encode(std::span<const float> frames, size_t n_frames, std::span<float> soft,
-                          std::span<float> encoded = {}) noexcept;
+                          std::span<float> encoded = {},
+                          const std::function<bool()>& cancelled = {}) noexcept;
 
     /// Begins a new sound.
     void reset() noexcept;

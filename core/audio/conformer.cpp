@@ -190,7 +190,10 @@ void Pass::run_layer(size_t index) {
 
 void Pass::run() {
     tower_linear(compute_, weights_.input, ws_.subsampled(), ws_.hidden, n_);  // [n, width]
-    for (size_t i = 0; i < weights_.layers.size(); ++i) run_layer(i);          // [n, width]
+    for (size_t i = 0; i < weights_.layers.size(); ++i) {
+        if (compute_.pause != nullptr && compute_.pause->stop()) return;
+        run_layer(i);  // hidden [n, width]
+    }
     const size_t out_width = config_.output_width;
     tower_linear(compute_, weights_.output, ws_.hidden, ws_.encoded(), n_);  // [n, output_width]
     tower_rows(compute_, n_, [&](size_t row, size_t) {

@@ -10,6 +10,7 @@
 
 #include "core/model/weights.h"
 #include "core/threads/thread_pool.h"
+#include "core/tower/tower_pause.h"
 #include "kernels/kernels.h"
 
 namespace gemlet {
@@ -28,10 +29,11 @@ struct TowerLinear {
 struct TowerCompute {
     const Kernels& kernels;
     ThreadPool& pool;
-    uint8_t* packed;       // tower_packed_bytes of the largest product, 64-byte aligned
-    uint8_t* scratch;      // [n_workers, scratch_bytes], 64-byte aligned rows
-    size_t scratch_bytes;  // per worker, a multiple of 64, at least tower_scratch_bytes
-    bool blocks_in_float;  // block formats are multiplied in float, not with int8 inputs
+    uint8_t* packed;              // tower_packed_bytes of the largest product, 64-byte aligned
+    uint8_t* scratch;             // [n_workers, scratch_bytes], 64-byte aligned rows
+    size_t scratch_bytes;         // per worker, a multiple of 64, at least tower_scratch_bytes
+    bool blocks_in_float;         // block formats are multiplied in float, not with int8 inputs
+    TowerPause* pause = nullptr;  // between layers; null: none
 
     uint8_t* scratch_of(size_t worker) const { return scratch + worker * scratch_bytes; }
 };

@@ -221,8 +221,11 @@ void Pass::run(const VisionModel& model) {
     tower_linear(compute_, weights_.patch, ws_.normed, ws_.hidden, n_);  // [n, width]
     add_positions(compute_, model, picture_, ws_.hidden);                // [n, width]
     prepare_rotation();
-    for (const VisionLayer& layer : weights_.layers) run_layer(layer);  // [n, width]
-    pool();                                                             // [n_soft, width]
+    for (const VisionLayer& layer : weights_.layers) {
+        if (compute_.pause != nullptr && compute_.pause->stop()) return;
+        run_layer(layer);  // hidden [n, width]
+    }
+    pool();  // [n_soft, width]
 }
 
 }  // namespace

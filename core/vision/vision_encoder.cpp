@@ -170,7 +170,8 @@ Status VisionEncoder::Parts::check(const PatchGrid& picture) const {
 }
 
 Result<size_t> VisionEncoder::encode(const PatchGrid& picture, std::span<float> soft,
-                                     std::span<float> encoded) noexcept {
+                                     std::span<float> encoded,
+                                     const std::function<bool()>& cancelled) noexcept {
     Parts& parts = *parts_;
     GEMLET_TRY(parts.check(picture));
     const size_t n_soft = soft_tokens_of(parts.config, picture);
@@ -183,13 +184,16 @@ Result<size_t> VisionEncoder::encode(const PatchGrid& picture, std::span<float> 
     EngineParts& engine = *parts.engine;
     const std::lock_guard<TurnLock> lock(engine.one_step);
     const AffinityScope pinned = engine.pool->pin_caller();
+    TowerPause pause(engine.one_step, cancelled);
     const TowerCompute compute{engine.kernels,
                                *engine.pool,
                                parts.workspace.packed,
                                parts.workspace.scratch,
                                parts.workspace.scratch_bytes,
-                               parts.options.precision == TowerPrecision::in_float};
+                               parts.options.precision == TowerPrecision::in_float,
+                               &pause};
     encode_picture(compute, {parts.config, parts.weights}, parts.workspace, picture, soft.data());
+    if (pause.stopped()) return Status(StatusCode::cancelled, "the picture is not wanted any more");
     if (!encoded.empty()) std::copy_n(parts.workspace.pooled, n_encoded, encoded.data());
     return n_soft;
 }

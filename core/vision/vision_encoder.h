@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -44,9 +45,11 @@ class VisionEncoder {
     /// Encodes a picture to `soft` [n, text width] and returns n. The embeddings go into the prompt
     /// as they are (PromptRow::soft). `encoded` [n, width], when not empty, receives the encoder's
     /// output before the projector. Errors: `bad_argument` for a picture that is larger than
-    /// planned or does not fit the encoder, and for a span that is too short.
+    /// planned or does not fit the encoder, and for a span that is too short; `cancelled` when
+    /// `cancelled`, asked between layers, says so.
     Result<size_t> encode(const PatchGrid& picture, std::span<float> soft,
-                          std::span<float> encoded = {}) noexcept;
+                          std::span<float> encoded = {},
+                          const std::function<bool()>& cancelled = {}) noexcept;
     /// What it takes, for memory reports.
     MemoryReport memory() const;
 

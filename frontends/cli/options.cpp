@@ -336,6 +336,15 @@ void add_serve(CLI::App& app, Options& o) {
     serve->add_option("--alias", o.alias, "name of the model (default: after its file)");
     serve->add_flag("--strict-model", o.strict_model, "refuse requests for models of other names");
     serve->add_option("--cors", o.cors, "origin whose pages may ask, or *");
+    serve->add_option("--timeout", o.timeout_s, "seconds a client may take for what it sends")
+        ->check(CLI::Range(1, 3600))
+        ->capture_default_str();
+    serve
+        ->add_option("--max-body", "largest request without a recording, such as 16M (default 64M)")
+        ->each([&o](const std::string& text) {
+            const std::string error = parse_size(text, o.max_body_bytes);
+            if (!error.empty()) throw CLI::ValidationError("--max-body", error);
+        });
     serve->add_flag("--metrics-compat", o.metrics_compat,
                     "metrics under llama-server's names as well");
     serve->footer(

@@ -82,6 +82,8 @@ struct Options {
     std::string alias;
     std::string cors;
     bool strict_model = false;
+    int timeout_s = 60;
+    uint64_t max_body_bytes = 0;  // 0: the server's own limit
     bool metrics_compat = false;
 
     // bench

@@ -1,5 +1,7 @@
 // gemlet serve. Signals are waited for, not handled: they are blocked in all threads, and this one
 // asks for them. The first ends the server gently, the second at once.
+#include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -52,6 +54,11 @@ server::ServiceOptions service_options(const Options& options) {
     service.pictures = picture_options(options);
     service.pictures.max_budget = kLargestBudget;
     service.sounds = sound_options(options);
+    if (options.max_body_bytes != 0) {
+        service.limits.body_bytes = options.max_body_bytes;
+        service.limits.sound_body_bytes =
+            std::max(service.limits.sound_body_bytes, service.limits.body_bytes);
+    }
     return service;
 }
 
@@ -66,45 +73,25 @@ void end_gently(server::Service& service, const sigset_t& signals) {
     service.scheduler->stop();
 }
 
-Failure serve(server::Service& service, server::HttpServer& http, const sigset_t& signals) {
-    std::future<Status> serving = std::async(std::launch::async, [&] { return http.serve(); });
-    while (!signal_within(signals, std::chrono::milliseconds(500))) {
-        if (serving.wait_for(std::chrono::seconds(0)) == std::future_status::ready) {
-            return serving.get();
-        }
-    }
-    end_gently(service, signals);
-    http.stop();
-    // Connections that are kept open without a request would keep the server for their timeout.
-    if (serving.wait_for(std::chrono::seconds(1)) != std::future_status::ready) std::_Exit(0);
-    return serving.get();
-}
+struct Opened {
+    std::unique_ptr<server::Service> service;
+    Failure failure;
+};
 
-}  // namespace
-
-Failure serve_command(const Options& options) {
-    const server::ServiceOptions settings = service_options(options);
+Opened open_service(const Options& options, const server::ServiceOptions& settings) {
     EngineOptions engine = engine_options(options);
     engine.parallel = settings.scheduling.n_slots + settings.speech_slots;
     std::string fault_file;
     Result<ChatModel> model = open_chat_model(options.model, engine, fault_file);
-    if (!model) return {model.error(), fault_file};
+    if (!model) return {nullptr, {model.error(), fault_file}};
     note_template(model->chat_template);
-    const sigset_t signals = ending_signals();
-    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     Result<std::unique_ptr<server::Service>> service =
         server::Service::create(std::move(*model), settings);
-    if (!service) return service.error();
+    if (!service) return {nullptr, service.error()};
+    return {std::move(*service), Status()};
+}
 
-    server::HttpOptions address;
-    address.host = options.host;
-    address.port = options.port;
-    address.max_body_bytes = settings.limits.sound_body_bytes;
-    Result<std::unique_ptr<server::HttpServer>> http = server::HttpServer::bind(
-        address, server::service_paths(), [&](const server::HttpRequest& request) {
-            return server::answer_request(**service, request);
-        });
-    if (!http) return http.error();
+void greet(const Options& options, const server::Service& service, int port) {
     const bool is_local =
         options.host == "127.0.0.1" || options.host == "localhost" || options.host == "::1";
     if (!is_local && options.api_key.empty()) {
@@ -113,10 +100,62 @@ Failure serve_command(const Options& options) {
                      "--api-key\n",
                      options.host.c_str());
     }
-    std::fprintf(stderr, "gemlet: %s on http://%s:%d/v1, %zu at a time\n",
-                 (*service)->name().c_str(), options.host.c_str(), (*http)->port(),
-                 settings.scheduling.n_slots);
-    return serve(**service, **http, signals);
+    const bool is_v6 = options.host.find(':') != std::string::npos;
+    std::fprintf(stderr, "gemlet: %s on http://%s%s%s:%d/v1, %zu at a time\n",
+                 service.name().c_str(), is_v6 ? "[" : "", options.host.c_str(), is_v6 ? "]" : "",
+                 port, service.options.scheduling.n_slots);
+}
+
+/// Answers until a signal comes, or the listener fails.
+Failure serve(server::Service& service, server::HttpServer& http, std::future<Status>& serving,
+              const sigset_t& signals) {
+    while (!signal_within(signals, std::chrono::milliseconds(500))) {
+        if (serving.wait_for(std::chrono::seconds(0)) == std::future_status::ready) {
+            return serving.get();
+        }
+    }
+    end_gently(service, signals);
+    http.stop();
+    // Somebody who sends a request byte by byte would keep the server for the timeout.
+    if (serving.wait_for(std::chrono::seconds(1)) != std::future_status::ready) std::_Exit(0);
+    return serving.get();
+}
+
+}  // namespace
+
+Failure serve_command(const Options& options) {
+    const server::ServiceOptions settings = service_options(options);
+    const sigset_t signals = ending_signals();
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    server::HttpOptions address;
+    address.host = options.host;
+    address.port = options.port;
+    address.timeout_s = options.timeout_s;
+    address.max_body_bytes = settings.limits.sound_body_bytes;
+    std::atomic<server::Service*> ready = nullptr;
+    Result<std::unique_ptr<server::HttpServer>> http = server::HttpServer::bind(
+        address, server::service_paths(), [&](const server::HttpRequest& request) {
+            server::Service* service = ready.load();
+            return service == nullptr ? server::answer_while_loading()
+                                      : server::answer_request(*service, request);
+        });
+    if (!http) return http.error();
+    // The service outlives the threads that answer.
+    std::future<Opened> opening =
+        std::async(std::launch::async, [&] { return open_service(options, settings); });
+    Opened opened;
+    std::future<Status> serving = std::async(std::launch::async, [&] { return (*http)->serve(); });
+    while (opening.wait_for(std::chrono::milliseconds(1)) != std::future_status::ready) {
+        if (signal_within(signals, std::chrono::milliseconds(1))) std::_Exit(0);
+    }
+    opened = opening.get();
+    if (opened.service == nullptr) {
+        (*http)->stop();
+        return opened.failure;
+    }
+    ready = opened.service.get();
+    greet(options, *opened.service, (*http)->port());
+    return serve(*opened.service, **http, serving, signals);
 }
 
 }  // namespace gemlet

@@ -117,12 +117,12 @@ Result<SoftTokens> MediaEncoder::encode_new(const MediaSource& source,
     if (source.kind == chat::MediaKind::audio) {
         GEMLET_TRY(sounds_.encoder(fault_file));
         GEMLET_TRY(check_limit());
-        return sounds_.encode(bytes, fault_file);
+        return sounds_.encode(bytes, fault_file, cancelled_);
     }
     GEMLET_TRY(pictures_.encoder(fault_file));
     GEMLET_TRY(check_limit());
     if (source.kind == chat::MediaKind::image) {
-        return pictures_.encode(bytes, fault_file, source.budget);
+        return pictures_.encode(bytes, fault_file, source.budget, cancelled_);
     }
     if (!source.path.empty()) return pictures_.encode_video(source.path, fault_file);
     return Status(StatusCode::unsupported, "videos are read from files only");
@@ -131,6 +131,9 @@ Result<SoftTokens> MediaEncoder::encode_new(const MediaSource& source,
 Result<SharedSoftTokens> MediaEncoder::encode(const MediaSource& source, std::string& fault_file) {
     return guard([&]() -> Result<SharedSoftTokens> {
         fault_file = source.path;
+        if (cancelled_ && cancelled_()) {
+            return Status(StatusCode::cancelled, "the medium is not wanted any more");
+        }
         if (source.content) {
             if (SharedSoftTokens known = known_.find(key_of(source, *source.content))) {
                 return known;

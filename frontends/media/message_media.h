@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -50,6 +51,9 @@ class MediaEncoder {
     /// Errors: those of PictureEncoder and SoundEncoder; `bad_argument` for a file that holds
     /// another content; `out_of_memory` when both encoders together exceed the memory limit.
     Result<SharedSoftTokens> encode(const MediaSource& source, std::string& fault_file);
+    /// From now on an encoding ends as `cancelled` when this says so; it is asked often. Empty:
+    /// never. Videos end by themselves only.
+    void watch(std::function<bool()> cancelled) { cancelled_ = std::move(cancelled); }
 
   private:
     ContentHash key_of(const MediaSource& source, const ContentHash& content) const;
@@ -63,6 +67,7 @@ class MediaEncoder {
     PictureEncoder pictures_;
     SoundEncoder sounds_;
     SoftTokenCache known_;
+    std::function<bool()> cancelled_;
 };
 
 /// Hashes the content of a file. Errors: those of MappedFile::open.

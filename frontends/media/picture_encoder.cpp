@@ -69,12 +69,12 @@ Result<PatchGrid> PictureEncoder::patches(std::span<const uint8_t> bytes, std::s
 }
 
 Result<SoftTokens> PictureEncoder::encode(std::span<const uint8_t> bytes, std::string& fault_file,
-                                          size_t budget) {
+                                          size_t budget, const std::function<bool()>& cancelled) {
     const Result<PatchGrid> grid = patches(bytes, fault_file, budget);
     GEMLET_TRY(grid);
     SoftTokens soft;
     soft.values.resize(grid->n_soft_tokens * engine_->config().d_model);
-    const Result<size_t> n = encoder_->encode(*grid, soft.values);
+    const Result<size_t> n = encoder_->encode(*grid, soft.values, {}, cancelled);
     GEMLET_TRY(n);
     soft.n = *n;
     return soft;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -36,9 +37,9 @@ class PictureEncoder {
         : engine_(&engine), options_(std::move(options)) {}
 
     /// Encodes a picture; its mark is left to the caller. `budget` 0 is that of the options.
-    /// Errors: those of the readers of pictures and of VisionEncoder::open.
+    /// Errors: those of the readers of pictures, of VisionEncoder::open and ::encode.
     Result<SoftTokens> encode(std::span<const uint8_t> bytes, std::string& fault_file,
-                              size_t budget = 0);
+                              size_t budget = 0, const std::function<bool()>& cancelled = {});
     /// The same for the frames of a video file, one a second, at most 60.
     /// Errors: also those of image::read_video_frames.
     Result<SoftTokens> encode_video(const std::string& path, std::string& fault_file);

@@ -96,13 +96,14 @@ Result<SoundFrames> SoundEncoder::frames(std::span<const uint8_t> bytes, std::st
     });
 }
 
-Result<SoftTokens> SoundEncoder::encode(std::span<const uint8_t> bytes, std::string& fault_file) {
+Result<SoftTokens> SoundEncoder::encode(std::span<const uint8_t> bytes, std::string& fault_file,
+                                        const std::function<bool()>& cancelled) {
     const Result<SoundFrames> sound = frames(bytes, fault_file);
     GEMLET_TRY(sound);
     SoftTokens soft;
     const AudioConfig& config = encoder_->config();
     soft.values.resize(config.soft_tokens(sound->n) * config.text_width);
-    const Result<size_t> n = encoder_->encode(sound->values, sound->n, soft.values);
+    const Result<size_t> n = encoder_->encode(sound->values, sound->n, soft.values, {}, cancelled);
     GEMLET_TRY(n);
     soft.n = *n;
     return soft;

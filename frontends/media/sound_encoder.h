@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -35,8 +36,9 @@ class SoundEncoder {
         : engine_(&engine), options_(std::move(options)) {}
 
     /// Encodes a sound file's bytes; the mark is left to the caller.
-    /// Errors: those of frames() and AudioEncoder::open.
-    Result<SoftTokens> encode(std::span<const uint8_t> bytes, std::string& fault_file);
+    /// Errors: those of frames(), AudioEncoder::open and ::encode.
+    Result<SoftTokens> encode(std::span<const uint8_t> bytes, std::string& fault_file,
+                              const std::function<bool()>& cancelled = {});
 
     /// The frames that encode() would give to the encoder. Errors: those of audio::SoundReader;
     /// `bad_argument` for sounds of more than 30 seconds and for those too short for a soft token.

@@ -24,7 +24,8 @@ struct Prepared {
     std::shared_ptr<Grammar> call;     // of a call
 };
 
-ApiError encode(Service& service, const ChatRequest& request, EncodedMedia& media) {
+ApiError encode(Service& service, const ChatRequest& request, const std::function<bool()>& alive,
+                EncodedMedia& media) {
     if (request.content.media.empty()) return {};
     std::vector<MediaSource> sources;
     for (const RequestMedium& medium : request.content.media) {
@@ -36,7 +37,16 @@ ApiError encode(Service& service, const ChatRequest& request, EncodedMedia& medi
     const auto start = std::chrono::steady_clock::now();
     const std::lock_guard<std::mutex> lock(service.media_mutex);
     std::string fault_file;
+    service.media.watch([&] { return service.draining || (alive && !alive()); });
     Result<EncodedMedia> encoded = encode_media(service.media, sources, fault_file);
+    service.media.watch({});
+    if (!encoded && encoded.error().code() == StatusCode::cancelled) {
+        service.metrics.count_cancellation();
+        return service.draining ? unavailable("shutting down") : client_gone();
+    }
+    if (!encoded && encoded.error().code() == StatusCode::unsupported) {
+        return bad_request(encoded.error().message(), "messages");  // a form of file unknown here
+    }
     if (!encoded) return error_of(encoded.error(), "messages");
     const auto took = std::chrono::steady_clock::now() - start;
     service.metrics.count_media(sources.size(),
@@ -107,7 +117,7 @@ ApiError prepare(Service& service, const HttpRequest& http, Prepared& out) {
     error = make_grammar(service, out.request, out.grammar);
     if (error.ok()) error = make_call_grammar(service, out.request, out.call);
     if (!error.ok()) return error;
-    error = encode(service, out.request, out.media);
+    error = encode(service, out.request, http.alive, out.media);
     if (!error.ok()) return error;
     Result<ChatPrompt> prompt =
         make_chat_prompt(service.model, out.request.content.messages, out.request.tools,

@@ -74,6 +74,11 @@ bool is_authorized(const Service& service, const HttpRequest& request) {
 
 HttpResponse refusal_of_library(int status) {
     if (status == 413) return error_response(too_large("the body is larger than allowed"));
+    if (status == 415) {
+        ApiError error = bad_request("packed bodies (Content-Encoding) are not taken");
+        error.http = status;
+        return error_response(error);
+    }
     ApiError error = bad_request("the request is no HTTP that this server understands");
     if (status > 400 && status < 500) error.http = status;
     if (status == 405) error = not_allowed("no such method");
@@ -143,6 +148,12 @@ std::vector<std::string> service_paths() {
         if (route.is_versioned) paths.push_back("/v1" + std::string(route.path));
     }
     return paths;
+}
+
+HttpResponse answer_while_loading() {
+    HttpResponse response = error_response(unavailable("the model is being loaded"));
+    response.headers.emplace_back("Retry-After", "1");
+    return response;
 }
 
 HttpResponse answer_request(Service& service, const HttpRequest& request) {

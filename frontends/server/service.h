@@ -66,6 +66,8 @@ struct Service {
 
 /// All paths that are answered.
 std::vector<std::string> service_paths();
+/// Answers while there is no service yet: not now.
+HttpResponse answer_while_loading();
 /// Answers a request: routing, key, limits, then the endpoint. Counts it.
 HttpResponse answer_request(Service& service, const HttpRequest& request);
 

@@ -42,6 +42,8 @@ ApiError unauthorized() {
 }
 ApiError server_fault() { return {500, "server_error", "the server failed; see its log", {}}; }
 
+ApiError client_gone() { return {499, "client_gone", "the client went away", {}}; }
+
 ApiError context_exceeded(size_t n_prompt_tokens, size_t n_ctx) {
     ApiError error = {400,
                       "exceed_context_size_error",

@@ -34,6 +34,8 @@ ApiError queue_full();
 ApiError unavailable(std::string message);
 ApiError unauthorized();
 ApiError server_fault();
+/// Nobody reads it; it is counted.
+ApiError client_gone();
 ApiError context_exceeded(size_t n_prompt_tokens, size_t n_ctx);
 
 /// What a fault of the library means to a client: what came from the request is the request's

@@ -29,6 +29,8 @@ struct HttpRequest {
     std::string body;
     bool is_form = false;  // multipart/form-data: `form` instead of `body`
     std::vector<FormField> form;
+    /// False when the client is gone. Empty: it never goes.
+    std::function<bool()> alive = {};
 };
 
 /// The way to the client of one answer.
@@ -53,10 +55,10 @@ struct HttpResponse {
 
 struct HttpOptions {
     std::string host = "127.0.0.1";
-    int port = 8080;  // 0: any that is free
-    size_t n_threads = 64;
+    int port = 8080;         // 0: any that is free
+    size_t n_threads = 256;  // connections served at a time; made as they are needed
     size_t max_body_bytes = size_t{64} << 20U;
-    int timeout_s = 60;  // of reads, writes and idle connections
+    int timeout_s = 60;  // of headers, writes and idle connections
 };
 
 using HttpHandler = std::function<HttpResponse(const HttpRequest& request)>;
@@ -78,6 +80,7 @@ class HttpServer {
     int port() const;
     /// Serves until stop() is called from another thread. Errors: `io`.
     Status serve();
+    /// Waits until serve(), called from another thread, has begun.
     void stop();
 
   private:

@@ -1,10 +1,20 @@
-// cpp-httplib does sockets, threads and the parsing of HTTP; nothing else in the program knows it.
-// It begins a body that comes in pieces with status 200, so a stream that fails breaks the
-// connection: no client takes half an answer for a whole one.
+// cpp-httplib listens, parses HTTP and writes it; nothing else in the program knows it. Connections
+// and threads are ours, since the library lets a client hold a thread for as long as it likes,
+// reads bodies that are too large to their end and unpacks what is packed. It begins a body that
+// comes in pieces with status 200, so a stream that fails breaks the connection: no client takes
+// half an answer for a whole one.
 #include <httplib.h>
 
+#include <atomic>
+#include <charconv>
+#include <map>
+#include <mutex>
+#include <thread>
+
 #include "core/guard.h"
+#include "frontends/server/http/connection.h"
 #include "frontends/server/http/http_server.h"
+#include "frontends/server/http/worker_pool.h"
 
 namespace gemlet::server {
 namespace {
@@ -20,6 +30,68 @@ class Sink final : public HttpSink {
   private:
     httplib::DataSink& sink_;
 };
+
+/// A connection as the library wants it. What says no `override` is of some of its versions only.
+class ConnectionStream : public httplib::Stream {
+  public:
+    explicit ConnectionStream(Connection& connection) : connection_(connection) {}
+    using httplib::Stream::write;
+    bool is_readable() const override { return !connection_.must_close(); }
+    bool wait_readable() const { return !connection_.must_close(); }
+    bool is_writable() const { return connection_.alive(); }  // NOLINT(modernize-use-override)
+    bool wait_writable() const { return connection_.alive(); }
+    bool is_peer_alive() const { return connection_.alive(); }
+    ssize_t read(char* to, size_t n) override { return connection_.read(to, n); }
+    ssize_t write(const char* from, size_t n) override { return connection_.write(from, n); }
+    void get_remote_ip_and_port(std::string& /*ip*/, int& /*port*/) const override {}
+    void get_local_ip_and_port(std::string& /*ip*/, int& /*port*/) const override {}
+    socket_t socket() const override { return connection_.socket(); }
+    time_t duration() const { return 0; }
+
+  private:
+    Connection& connection_;
+};
+
+class PoolQueue final : public httplib::TaskQueue {
+  public:
+    explicit PoolQueue(WorkerPool& pool) : pool_(pool) {}
+    // Newer versions want to know whether there was room; there always is.
+    template <class Work>
+    bool add(Work work) {
+        pool_.enqueue(std::move(work));
+        return true;
+    }
+    decltype(std::declval<httplib::TaskQueue>().enqueue({})) enqueue(
+        std::function<void()> work) override {
+        using Answer = decltype(std::declval<httplib::TaskQueue>().enqueue({}));
+        return static_cast<Answer>(add(std::move(work)));
+    }
+    void shutdown() override { pool_.shutdown(); }
+
+  private:
+    WorkerPool& pool_;
+};
+
+/// The status that a request is refused with before its body is read; 0: none.
+int fault_of(const httplib::Request& request, size_t most_bytes) {
+    const std::string packing = request.get_header_value("Content-Encoding");
+    if (!packing.empty() && packing != "identity") return 415;
+    if (!request.has_header("Content-Length")) return 0;
+    const std::string text = request.get_header_value("Content-Length");
+    size_t n = 0;
+    const auto end = std::from_chars(text.data(), text.data() + text.size(), n);
+    if (end.ec == std::errc::result_out_of_range) return 413;
+    const bool is_number = end.ec == std::errc() && end.ptr == text.data() + text.size();
+    // Of two lengths, or of a length beside chunks, either may be the lie.
+    const bool is_clear = request.get_header_value_count("Content-Length") == 1 &&
+                          !request.has_header("Transfer-Encoding");
+    if (!is_number || !is_clear) return 400;
+    return n > most_bytes ? 413 : 0;
+}
+
+bool may_have_body(const std::string& method) {
+    return method != "GET" && method != "HEAD" && method != "OPTIONS";
+}
 
 HttpRequest request_of(const httplib::Request& from) {
     HttpRequest request;
@@ -37,15 +109,105 @@ HttpRequest request_of(const httplib::Request& from) {
     return request;
 }
 
+/// The library's server with connections of ours.
+class Listener final : public httplib::Server {
+  public:
+    explicit Listener(const HttpOptions& options) : pool_(options.n_threads) {
+        limits_.timeout_s = options.timeout_s;
+        limits_.body_bytes = options.max_body_bytes;
+        new_task_queue = [this] { return new PoolQueue(pool_); };
+    }
+
+    /// After binding: the library lets five connections wait to be accepted, and the system then
+    /// lets others wait for a second or more.
+    void widen_queue() {
+        constexpr int kWaiting = 512;
+        (void)::listen(svr_sock_, kWaiting);
+    }
+    /// No connection waits for another request.
+    void end() { ending_ = true; }
+    /// The connection that this thread serves, in handlers never null.
+    Connection* connection() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = connections_.find(std::this_thread::get_id());
+        return found == connections_.end() ? nullptr : found->second;
+    }
+    /// The status that the request of this thread is refused with; 0: none.
+    int fault() {
+        const Connection* of_thread = connection();
+        return of_thread == nullptr ? 0 : of_thread->fault();
+    }
+
+  private:
+    bool process_and_close_socket(socket_t socket) override {
+        Connection connection(
+            socket, limits_, [this] { return pool_.crowded(); }, [this] { return ending_.load(); });
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            connections_[std::this_thread::get_id()] = &connection;
+        }
+        ConnectionStream stream(connection);
+        bool ends = false;
+        while (!ends && !connection.must_close() && connection.wait_for_request()) {
+            const bool done = process(*this, stream, ends, [&](httplib::Request& request) {
+                begin_body(connection, request);
+            });
+            ends = ends || !done || ending_;
+        }
+        const std::lock_guard<std::mutex> lock(mutex_);
+        connections_.erase(std::this_thread::get_id());
+        return true;
+    }
+
+    void begin_body(Connection& connection, httplib::Request& request) {
+        connection.begin_body(fault_of(request, limits_.body_bytes));
+        request.ranges.clear();  // answers are never cut to pieces
+        if (!may_have_body(request.method) &&
+            (request.has_header("Content-Length") || request.has_header("Transfer-Encoding"))) {
+            connection.close_after_answer();  // what follows is no request
+        }
+        if (!connection.must_close()) return;
+        request.headers.erase("Connection");
+        request.headers.emplace("Connection", "close");  // is said in the answer
+    }
+
+    /// Newer versions want to be told the addresses.
+    template <class Self, class Setup>
+    static bool process(Self& self, httplib::Stream& stream, bool& ends, const Setup& setup) {
+        if constexpr (requires { self.process_request(stream, false, ends, setup); }) {
+            return self.process_request(stream, false, ends, setup);
+        } else {
+            return self.process_request(stream, std::string(), 0, std::string(), 0, false, ends,
+                                        setup);
+        }
+    }
+
+    ConnectionLimits limits_;
+    WorkerPool pool_;
+    std::atomic<bool> ending_ = false;
+    std::mutex mutex_;
+    std::map<std::thread::id, Connection*> connections_;  // guarded by mutex_; by serving thread
+};
+
 }  // namespace
 
 struct HttpServer::Parts {
-    httplib::Server http;
+    explicit Parts(const HttpOptions& options) : http(options) {}
+
+    Listener http;
     HttpHandler handler;
     int port = 0;
+    std::atomic<bool> ended = false;  // serve() returned
 
     void answer(HttpRequest asked, httplib::Response& to);
+    void refuse(const httplib::Request& from, int fault, httplib::Response& to);
 };
+
+void HttpServer::Parts::refuse(const httplib::Request& from, int fault, httplib::Response& to) {
+    HttpRequest request = request_of(from);
+    request.fault = fault;
+    answer(std::move(request), to);
+}
 
 void HttpServer::Parts::answer(HttpRequest asked, httplib::Response& to) {
     const auto request = std::make_shared<HttpRequest>(std::move(asked));
@@ -84,22 +246,30 @@ Result<std::unique_ptr<HttpServer>> HttpServer::bind(const HttpOptions& options,
                                                      const std::vector<std::string>& paths,
                                                      HttpHandler handler) {
     return guard([&]() -> Result<std::unique_ptr<HttpServer>> {
-        auto parts = std::make_unique<Parts>();
+        auto parts = std::make_unique<Parts>(options);
         Parts* self = parts.get();
         parts->handler = std::move(handler);
-        httplib::Server& http = parts->http;
-        http.new_task_queue = [n = options.n_threads] { return new httplib::ThreadPool(n); };
+        Listener& http = parts->http;
         http.set_payload_max_length(options.max_body_bytes);
-        http.set_read_timeout(options.timeout_s);
-        http.set_write_timeout(options.timeout_s);
-        http.set_keep_alive_timeout(options.timeout_s);
-        constexpr size_t kManyRequests = 100000;
-        http.set_keep_alive_max_count(kManyRequests);
         http.set_tcp_nodelay(true);
+        http.set_pre_routing_handler([self](const httplib::Request& from, httplib::Response& to) {
+            const int fault = self->http.fault();
+            if (fault == 0) return httplib::Server::HandlerResponse::Unhandled;
+            self->refuse(from, fault, to);
+            return httplib::Server::HandlerResponse::Handled;
+        });
+        http.set_expect_100_continue_handler(
+            [self](const httplib::Request& /*from*/, httplib::Response& to) {
+                const int fault = self->http.fault();
+                return fault == 0 ? 100 : (to.status = fault);
+            });
         for (const std::string& path : paths) {
             const auto answer = [self, path](const httplib::Request& from, httplib::Response& to) {
                 HttpRequest request = request_of(from);
                 request.path = path;
+                request.alive = [connection = self->http.connection()] {
+                    return connection == nullptr || connection->alive();
+                };
                 self->answer(std::move(request), to);
             };
             http.Get(path, answer).Post(path, answer).Put(path, answer);
@@ -108,9 +278,8 @@ Result<std::unique_ptr<HttpServer>> HttpServer::bind(const HttpOptions& options,
         http.set_error_handler([self](const httplib::Request& from, httplib::Response& to) {
             // Answers of ours have a body already.
             if (!to.body.empty() || to.content_provider_) return;
-            HttpRequest request = request_of(from);
-            request.fault = to.status == 404 ? 0 : to.status;
-            self->answer(std::move(request), to);
+            const int fault = self->http.fault();
+            self->refuse(from, fault != 0 ? fault : to.status == 404 ? 0 : to.status, to);
         });
         parts->port = options.port;
         const bool bound = options.port == 0
@@ -120,6 +289,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::bind(const HttpOptions& options,
             return Status(StatusCode::io, "the address cannot be bound (in use?)", options.host,
                           options.port);
         }
+        http.widen_queue();
         return std::unique_ptr<HttpServer>(new HttpServer(std::move(parts)));
     });
 }
@@ -127,10 +297,17 @@ Result<std::unique_ptr<HttpServer>> HttpServer::bind(const HttpOptions& options,
 int HttpServer::port() const { return parts_->port; }
 
 Status HttpServer::serve() {
-    if (parts_->http.listen_after_bind()) return {};
+    const bool served = parts_->http.listen_after_bind();
+    parts_->ended = true;
+    if (served) return {};
     return {StatusCode::io, "the server cannot listen"};
 }
 
-void HttpServer::stop() { parts_->http.stop(); }
+void HttpServer::stop() {
+    parts_->http.end();
+    // The library overlooks a stop that comes before it listens.
+    while (!parts_->http.is_running() && !parts_->ended) std::this_thread::yield();
+    parts_->http.stop();
+}
 
 }  // namespace gemlet::server
