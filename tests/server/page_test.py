@@ -138,6 +138,16 @@ class Page(unittest.TestCase):
         self.assertEqual(browser.run('document.querySelector(".model:last-child code").textContent'), "f {}")
         self.assertEqual(browser.run('document.querySelectorAll(".model b").length'), 0)
         self.assertEqual(browser.faults, [])
+        # What the server refuses is said, and the chat goes on without it; what is attached can be taken back.
+        browser.run('addPicture(new File(["no picture"], "b.png", {type: "image/png"}))')
+        browser.wait_for("parts.length === 1")
+        browser.run('$("files").firstChild.click()')
+        self.assertEqual(browser.run("parts.length"), 0)
+        browser.run('addPicture(new File(["no picture"], "b.png", {type: "image/png"}))')
+        browser.wait_for("parts.length === 1")
+        self.ask("And this?")
+        self.assertIn("not a picture", browser.run('document.querySelector(".model:last-child .error").textContent'))
+        self.assertTrue(self.ask("Reverse the words: key ball boat gold seven"))
         if len(sys.argv) > 4:  # where to put a picture of it
             shot = browser.call("Page.captureScreenshot", format="png")
             pathlib.Path(sys.argv[4]).write_bytes(base64.b64decode(shot["data"]))
