@@ -69,6 +69,15 @@ void add_moments(const float* x, size_t m, size_t stride, size_t k, InputMoments
     add_gram(x, stride, m, k, moments.gram.data());
 }
 
+void add_range(const LinearJob& job, const float* x, size_t x_stride, bool count_input,
+               LinearRange& range) {
+    for (size_t row = 0; row < job.n_rows; ++row) {
+        if (count_input) range.input.add(x + row * x_stride, job.matrix->n_cols);
+        if (job.out.values == nullptr) continue;
+        range.output.add(job.out.values + row * job.out.stride, job.matrix->n_rows);
+    }
+}
+
 void take_product(void* context, const LinearJob& job, const Activations& in) {
     const Gathering& to = *static_cast<const Gathering*>(context);
     if (in.x == nullptr) return;
@@ -77,17 +86,13 @@ void take_product(void* context, const LinearJob& job, const Activations& in) {
     for (const LinearFacts& facts : kLinears) {
         const Matrix& matrix = to.layer->*facts.matrix;
         if (!matrix.present() || matrix.data != job.matrix->data) continue;
-        LinearRange& range = to.out->ranges[static_cast<size_t>(facts.linear)];
-        for (size_t row = 0; row < job.n_rows; ++row) {
-            range.input = std::max(range.input, largest_magnitude(x + row * in.x_stride, k));
-            if (job.out.values == nullptr) continue;
-            range.output = std::max(
-                range.output,
-                largest_magnitude(job.out.values + row * job.out.stride, job.matrix->n_rows));
+        const bool is_first = first_reader(facts.linear) == facts.linear;
+        if (!to.out->ranges.empty()) {
+            add_range(job, x, in.x_stride, is_first,
+                      to.out->ranges[static_cast<size_t>(facts.linear)]);
         }
         // Several linears read one input: the first of them counts it.
-        if (facts.linear != LayerLinear::k && facts.linear != LayerLinear::v &&
-            facts.linear != LayerLinear::up) {
+        if (is_first) {
             const auto input = static_cast<size_t>(facts.input);
             add_squares(x, job.n_rows, in.x_stride, k, to.out->squares[input]);
             if (to.gather == Gather::moments) {
@@ -109,6 +114,11 @@ Matrix& matrix_of(LayerWeights& layer, LayerLinear linear) {
 }
 
 LayerInput input_of(LayerLinear linear) { return kLinears[static_cast<size_t>(linear)].input; }
+
+LayerLinear first_reader(LayerLinear linear) {
+    if (linear == LayerLinear::k || linear == LayerLinear::v) return LayerLinear::q;
+    return linear == LayerLinear::up ? LayerLinear::gate : linear;
+}
 
 const char* name_of(LayerLinear linear) { return kLinears[static_cast<size_t>(linear)].name; }
 

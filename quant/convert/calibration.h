@@ -15,6 +15,7 @@
 #include "core/status.h"
 #include "core/threads/thread_pool.h"
 #include "quant/convert/error_feedback.h"
+#include "quant/convert/magnitudes.h"
 
 namespace gemlet {
 
@@ -32,10 +33,10 @@ constexpr size_t kCalibrationRows = 512;
 enum class LayerInput : uint8_t { attention, output, feed_forward, down, ple_gate, ple_projection };
 constexpr size_t kLayerInputs = 6;
 
-/// Largest magnitudes that one linear met.
+/// What one linear met on both sides; linears that read one input share its figures.
 struct LinearRange {
-    float input = 0;
-    float output = 0;
+    Magnitudes input;
+    Magnitudes output;
 };
 
 /// The linears of a layer, in the order of LayerWeights.
@@ -45,6 +46,8 @@ constexpr size_t kLayerLinears = 9;
 /// The matrix of a layer, and the input it reads.
 Matrix& matrix_of(LayerWeights& layer, LayerLinear linear);
 LayerInput input_of(LayerLinear linear);
+/// The first of the linears that read the same input: it counts what is met there.
+LayerLinear first_reader(LayerLinear linear);
 /// Its name below "layers.N.", without ".weight".
 const char* name_of(LayerLinear linear);
 
@@ -52,8 +55,8 @@ const char* name_of(LayerLinear linear);
 struct LayerStatistics {
     InputMoments inputs[kLayerInputs];         // Gram matrices, lower triangles
     std::vector<float> squares[kLayerInputs];  // [k] sums of squares
-    LinearRange ranges[kLayerLinears];
-    float largest_key = 0;  // after norm and rotation, as the cache holds them
+    std::vector<LinearRange> ranges;  // [kLayerLinears] if wanted; left alone where it is empty
+    float largest_key = 0;            // after norm and rotation, as the cache holds them
     float largest_value = 0;
 };
 

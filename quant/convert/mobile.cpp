@@ -3,26 +3,26 @@
 // with its activations on their grids, makes the input of the next one. Last the head.
 #include "quant/convert/mobile.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <optional>
 
 #include "core/files/mapped_file.h"
 #include "core/guard.h"
 #include "quant/convert/linear_algebra.h"
 #include "quant/convert/matrix_quantizer.h"
+#include "quant/convert/mobile_folder.h"
+#include "quant/convert/mobile_towers.h"
 #include "quant/convert/output_file.h"
 #include "quant/convert/safetensors_writer.h"
+#include "quant/convert/table_moments.h"
 
 namespace gemlet {
 namespace {
 
 constexpr float kLargestCode = 127.0F;
 constexpr size_t kWidestKeptGram = 8192;
+constexpr float kTableDamping = 1e-4F;  // nothing is sampled here, so there is no noise to damp
 
 WeightType row_type(size_t bits) {
     return bits == 2 ? WeightType::i2r : bits == 4 ? WeightType::i4r : WeightType::i8r;
@@ -65,7 +65,10 @@ class MobileConversion {
     std::string module_name(size_t layer, LayerLinear linear) const;
 
     Status copy_others();
-    Status convert_table(const std::string& module, const EmbeddingTable& table);
+    Status convert_table(const std::string& module, const EmbeddingTable& table,
+                         const InputKnowledge& inputs);
+    Status convert_embedding();
+    Status convert_towers();
     Status use_tables();
     Status convert_layer(size_t layer, CalibrationRunner& runner);
     Status convert_linear(size_t layer, LayerLinear linear, const LayerStatistics& statistics,
@@ -84,6 +87,7 @@ class MobileConversion {
     TextWeights& weights_;
     ThreadPool& pool_;
     std::string prefix_;
+    std::vector<TowerModule> towers_;
     std::vector<SafetensorsTensor> tensors_;
     std::vector<uint8_t> front_;
     uint64_t file_bytes_ = 0;
@@ -138,6 +142,7 @@ bool MobileConversion::is_replaced(const std::string& name) const {
         name == prefix_ + "embed_tokens_per_layer.weight") {
         return true;
     }
+    if (is_tower_linear(name)) return true;
     const std::string layers = prefix_ + "layers.";
     if (name.compare(0, layers.size(), layers) != 0) return false;
     for (size_t i = 0; i < kLayerLinears; ++i) {
@@ -178,6 +183,10 @@ Status MobileConversion::plan() {
         const std::string attention = prefix_ + "layers." + std::to_string(layer) + ".self_attn.";
         add(attention + "k_cache_scale", "F32", {}, sizeof(float));
         add(attention + "v_cache_scale", "F32", {}, sizeof(float));
+    }
+    towers_ = find_towers(source_);
+    for (const TowerModule& tower : towers_) {
+        plan_linear(tower.module, tower.weight, tower_bits(options_.scheme, tower.module));
     }
     plan_table(prefix_ + "embed_tokens", weights_.embedding.rows, 1);
     if (config_.ple_width != 0) {
@@ -245,14 +254,41 @@ Status MobileConversion::convert_rows(const std::string& weight, const std::stri
 }
 
 /// A block of a table has a scale of its own, so it is a row of its own.
-Status MobileConversion::convert_table(const std::string& module, const EmbeddingTable& table) {
+Status MobileConversion::convert_table(const std::string& module, const EmbeddingTable& table,
+                                       const InputKnowledge& inputs) {
     const size_t n_blocks = tensor(module + ".embedding_scale").shape[1];
     Matrix blocks = table.rows;
     blocks.n_rows *= n_blocks;
     blocks.n_cols /= n_blocks;
     blocks.row_stride_bytes = row_bytes(blocks.type, blocks.n_cols);
-    MatrixJob job{blocks, WeightType::i4r, options_.method, {}};
+    MatrixJob job{blocks, WeightType::i4r, options_.method, inputs};
     return convert_rows(module + ".embedding_quantized", module + ".embedding_scale", job, nullptr);
+}
+
+Status MobileConversion::convert_embedding() {
+    InputMoments moments;
+    InputKnowledge knowledge;
+    if (options_.method == Method::gptq) moments = embedding_moments(config_, weights_);
+    if (moments.present() && prepare_moments(moments, kTableDamping, true)) {
+        knowledge = {&moments, moments.diagonal};
+    }
+    return convert_table(prefix_ + "embed_tokens", weights_.embedding, knowledge);
+}
+
+/// Their inputs are not calibrated, so codes are those of the least error of the weights. Static
+/// scales follow from the bounds that the linears have in the source.
+Status MobileConversion::convert_towers() {
+    for (const TowerModule& tower : towers_) {
+        const MatrixJob job{tower.weight,
+                            row_type(tower_bits(options_.scheme, tower.module)),
+                            std::min(options_.method, Method::search),
+                            {}};
+        GEMLET_TRY(
+            convert_rows(tower.module + ".weight", tower.module + ".weight_scale", job, nullptr));
+        GEMLET_TRY(write_scalar(tower.module + ".input_activation_scale", tower.input_scale));
+        GEMLET_TRY(write_scalar(tower.module + ".output_activation_scale", tower.output_scale));
+    }
+    return {};
 }
 
 /// From here on prompts read the quantised tables.
@@ -288,8 +324,9 @@ Status MobileConversion::convert_linear(size_t layer, LayerLinear linear,
     MatrixJob job{matrix, row_type(bits_of(layer, linear)), options_.method, inputs};
     GEMLET_TRY(convert_rows(module + ".weight", module + ".weight_scale", job, &kept));
     // What never differs from zero would have no scale; zero means "not quantised".
-    matrix.input_scale = range.input / kLargestCode;
-    matrix.output_scale = range.output / kLargestCode;
+    matrix.input_scale =
+        statistics.ranges[static_cast<size_t>(first_reader(linear))].input.best_step();
+    matrix.output_scale = range.output.best_step();
     GEMLET_TRY(write_scalar(module + ".input_activation_scale", matrix.input_scale));
     GEMLET_TRY(write_scalar(module + ".output_activation_scale", matrix.output_scale));
     return {};
@@ -309,6 +346,7 @@ Status MobileConversion::write_kv_scales(size_t layer, const LayerStatistics& st
 
 Status MobileConversion::convert_layer(size_t layer, CalibrationRunner& runner) {
     LayerStatistics statistics;
+    statistics.ranges.resize(kLayerLinears);
     const Gather gather = options_.method == Method::gptq ? Gather::moments : Gather::squares;
     GEMLET_TRY(runner.observe(layer, gather, statistics));
     GEMLET_TRY(write_kv_scales(layer, statistics));
@@ -361,9 +399,10 @@ Status MobileConversion::run(std::vector<CalibrationPrompt> prompts) {
     largest_keys_.resize(config_.n_layers);
     largest_values_.resize(config_.n_layers);
     GEMLET_TRY(copy_others());
-    GEMLET_TRY(convert_table(prefix_ + "embed_tokens", weights_.embedding));
+    GEMLET_TRY(convert_towers());
+    GEMLET_TRY(convert_embedding());
     if (config_.ple_width != 0) {
-        GEMLET_TRY(convert_table(prefix_ + "embed_tokens_per_layer", weights_.ple));
+        GEMLET_TRY(convert_table(prefix_ + "embed_tokens_per_layer", weights_.ple, {}));
     }
     GEMLET_TRY(use_tables());
     Result<std::unique_ptr<CalibrationRunner>> runner =
@@ -376,63 +415,6 @@ Status MobileConversion::run(std::vector<CalibrationPrompt> prompts) {
     }
     GEMLET_TRY(convert_head(**runner));
     return file_->finish();
-}
-
-/// A folder that is deleted unless it gets its final name.
-class NewFolder {
-  public:
-    explicit NewFolder(std::string path) : path_(std::move(path)), partial_(path_ + ".partial") {}
-    ~NewFolder() {
-        std::error_code ignored;
-        if (made_) std::filesystem::remove_all(partial_, ignored);
-    }
-    NewFolder(const NewFolder&) = delete;
-    NewFolder& operator=(const NewFolder&) = delete;
-
-    Status make() {
-        struct stat facts {};
-        if (stat(path_.c_str(), &facts) == 0) {
-            return {StatusCode::io, "is there already", path_};
-        }
-        std::error_code error;
-        std::filesystem::remove_all(partial_, error);
-        if (!std::filesystem::create_directory(partial_, error)) {
-            return {StatusCode::io, "folder cannot be made", path_};
-        }
-        made_ = true;
-        return {};
-    }
-    std::string file(const std::string& name) const { return partial_ + "/" + name; }
-    Status finish() {
-        std::error_code error;
-        std::filesystem::rename(partial_, path_, error);
-        if (error) return {StatusCode::io, "folder cannot be given its name", path_};
-        made_ = false;
-        return {};
-    }
-
-  private:
-    std::string path_;
-    std::string partial_;
-    bool made_ = false;
-};
-
-Status write_small_files(const Checkpoint& source, const Scheme& scheme, const NewFolder& folder) {
-    for (const auto& entry : std::filesystem::directory_iterator(source.path())) {
-        const std::string name = entry.path().filename().string();
-        const std::string end = entry.path().extension().string();
-        const bool wanted = (end == ".json" || end == ".jinja" || end == ".model") &&
-                            name != "config.json" && name != "model.safetensors.index.json";
-        if (!wanted || !entry.is_regular_file()) continue;
-        std::error_code error;
-        std::filesystem::copy_file(entry.path(), folder.file(name), error);
-        if (error) return {StatusCode::io, "cannot be copied", name, error.value()};
-    }
-    std::ofstream out(folder.file("config.json"), std::ios::binary);
-    out << write_json(mobile_config(source.config_json(), scheme, source.config())) << '\n';
-    out.close();
-    if (!out) return {StatusCode::io, "cannot be written", "config.json"};
-    return {};
 }
 
 Status check_request(const Checkpoint& source, const QuantizeOptions& options,

@@ -13,10 +13,11 @@
 namespace gemlet {
 
 /// Writes `source`, a Hugging Face directory, quantised as the new directory `path`: the text
-/// model's linears and tables become integers, towers and norms stay as they are, and the small
-/// files beside the weights are copied. The scales of activations are those that the prompts show,
-/// so there must be some. Errors: as quantize_to_gguf; `bad_argument` without prompts,
-/// `unsupported` for a GGUF source or a mixture of experts, `io` where `path` exists.
+/// model's linears and tables and the towers' linears become integers, projectors, convolutions
+/// and norms stay as they are, and the small files beside the weights are copied. The scales of
+/// activations are those that the prompts show, so there must be some. Errors: as quantize_to_gguf;
+/// `bad_argument` without prompts, `unsupported` for a GGUF source or a mixture of experts, `io`
+/// where `path` exists.
 Result<QuantizeReport> quantize_to_mobile(const Checkpoint& source, const std::string& path,
                                           const QuantizeOptions& options,
                                           std::vector<CalibrationPrompt> prompts);

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "quant/convert/mobile.h"
+#include "quant/convert/mobile_towers.h"
 
 namespace gemlet {
 namespace {
@@ -34,9 +35,13 @@ Json mobile_config(const Json& config, const Scheme& scheme, const ModelConfig& 
     widths.set(layers + "\\d+\\.per_layer_input_gate$", width(8));
     widths.set(layers + "\\d+\\.per_layer_projection$", width(8));
     widths.set(layers + "\\d+\\.self_attn\\.", width(scheme.mobile_bits));
+    widths.set("audio_tower", width(tower_bits(scheme, "audio_tower.")));
+    widths.set("vision_tower", width(tower_bits(scheme, "vision_tower.")));
     Json kept = Json::array();
-    for (const char* module : {"model.vision_tower", "model.audio_tower", "model.embed_audio",
-                               "model.embed_vision", "per_layer_model_projection"}) {
+    for (const char* module :
+         {"model.vision_tower.patch_embedder", "model.audio_tower.subsample_conv_projection",
+          "model.audio_tower.output_proj", "relative_k_proj", "model.embed_audio",
+          "model.embed_vision", "per_layer_model_projection"}) {
         kept.items.push_back(Json::of(module));
     }
     Json quantization = Json::object();

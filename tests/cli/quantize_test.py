@@ -70,6 +70,22 @@ class Quantize(unittest.TestCase):
         self.assertEqual(again.returncode, 0, again.stderr)
         self.assertEqual(call("tokenize", path, "Grüße, 42").stdout, call("tokenize", NANO, "Grüße, 42").stdout)
 
+    def test_mobile(self):
+        """The text is close to the original, and the quantised encoders open."""
+        path = self.folder / "mobile"
+        done = call("quantize", NANO, path, "--scheme", "mobile:w4", "--method", "search", "--calibration-tokens", 1024)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(json.loads(done.stdout)["bytes"], (path / "model.safetensors").stat().st_size)
+        self.assertLess(compare(NANO, path)["kl_divergence"], 0.06)
+        patterns = json.loads((path / "config.json").read_text())["quantization_config"]["module_quant_configs"]
+        self.assertEqual(patterns["vision_tower"], {"num_bits": 8})
+        evaluation = NANO.parent / "eval"
+        for option, name in (("--image", "images/001.png"), ("--audio", "speech/002.wav")):
+            if not (evaluation / name).exists():
+                continue
+            done = call("run", path, option, evaluation / name, "-p", "What is it?", "--max-tokens", 2)
+            self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_what_cannot_be_is_one_clear_line(self):
         for code, arguments in ((2, ()), (2, (NANO, "x")), (1, (NANO, "x", "--scheme", "gguf:q9")),
                                 (1, ("/no/such/model", "x", "--scheme", "gguf:q4_0")),
@@ -95,6 +111,17 @@ class Quantize(unittest.TestCase):
             self.assertEqual(process.returncode, 130)
             self.assertEqual(set(os.listdir(self.folder)), left)
 
+    def test_a_stop_leaves_no_folder(self):
+        path = self.folder / "mobile"
+        with subprocess.Popen([PROGRAM, "quantize", str(NANO), str(path), "--scheme", "mobile:w4", "--method", "search"],
+                              stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+            while not (self.folder / "mobile.partial").exists() and process.poll() is None:
+                time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130)
+        self.assertEqual(os.listdir(self.folder), [])
+
     def test_a_full_disk(self):
         disk = self.folder / "disk"
         disk.mkdir()
@@ -103,10 +130,11 @@ class Quantize(unittest.TestCase):
         if mounted.returncode != 0:
             self.skipTest("may not mount a small disk here")
         try:
-            done = call("quantize", NANO, disk / "x", "--scheme", "gguf:q8_0", "--method", "round")
-            self.assertEqual(done.returncode, 1)
-            self.assertIn("disk is full", done.stderr)
-            self.assertEqual(os.listdir(disk), [])
+            for scheme in ("gguf:q8_0", "mobile:w4"):
+                done = call("quantize", NANO, disk / "x", "--scheme", scheme, "--method", "round")
+                self.assertEqual(done.returncode, 1)
+                self.assertIn("disk is full", done.stderr)
+                self.assertEqual(os.listdir(disk), [])
         finally:
             subprocess.run(["umount", str(disk)], check=False)
 
