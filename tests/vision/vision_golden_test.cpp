@@ -126,19 +126,16 @@ TEST_P(VisionGolden, prompts_with_pictures_give_the_reference_logits) {
 }
 
 TEST_P(VisionGolden, threads_and_instruction_sets_change_no_bit) {
-    std::vector<float> reference;
-    for (const Isa isa : {Isa::scalar, this->isa()}) {
-        for (const size_t n_threads : {1, 2, 3}) {
-            if (isa == Isa::scalar && n_threads != 1) continue;
-            SCOPED_TRACE(std::string(isa_name(isa)) + " " + std::to_string(n_threads));
-            const auto engine = this->engine(n_threads, isa);
-            ASSERT_NE(engine, nullptr);
-            const auto encoder = open_encoder(*engine, mmproj_);
-            ASSERT_NE(encoder, nullptr);
-            const std::vector<float> soft = encode(*encoder, picture("a_70")).soft;
-            if (reference.empty()) reference = soft;
-            EXPECT_TRUE(same_bits(soft, reference));
-        }
+    const auto soft_of = [&](Isa isa, size_t n_threads) {
+        const auto engine = this->engine(n_threads, isa);
+        const auto encoder = engine == nullptr ? nullptr : open_encoder(*engine, mmproj_);
+        return encoder == nullptr ? std::vector<float>{} : encode(*encoder, picture("a_70")).soft;
+    };
+    const std::vector<float> reference = soft_of(Isa::scalar, 1);
+    ASSERT_FALSE(reference.empty());
+    EXPECT_TRUE(same_bits(soft_of(isa(), 3), reference));
+    if (isa() != Isa::scalar) {
+        EXPECT_TRUE(same_bits(soft_of(isa(), 1), reference));
     }
 }
 
