@@ -155,6 +155,9 @@ Failure serve_command(const Options& options) {
     }
     ready = opened.service.get();
     greet(options, *opened.service, (*http)->port());
+    // Ready before the first who brings tools; builds without grammars have nothing to prepare.
+    const std::future<void> preparing =
+        std::async(std::launch::async, [&] { (void)server::grammar_vocabulary(*opened.service); });
     return serve(*opened.service, **http, serving, signals);
 }
 

@@ -55,18 +55,6 @@ ApiError encode(Service& service, const ChatRequest& request, const std::functio
     return {};
 }
 
-/// The vocabulary for grammars, made at its first use.
-Result<std::shared_ptr<GrammarVocabulary>> grammar_vocabulary(Service& service) {
-    const std::lock_guard<std::mutex> lock(service.grammar_mutex);
-    if (service.grammar == nullptr) {
-        Result<std::shared_ptr<GrammarVocabulary>> made = GrammarVocabulary::create(
-            service.model.tokenizer.vocabulary(), service.model.engine->config().vocab_size);
-        GEMLET_TRY(made);
-        service.grammar = std::move(*made);
-    }
-    return service.grammar;
-}
-
 ApiError make_grammar(Service& service, const ChatRequest& request,
                       std::shared_ptr<Grammar>& grammar) {
     if (!request.schema) return {};

@@ -47,6 +47,7 @@ void Metrics::count_answer(const AnswerCounts& counts) {
     n_reasoning_ += counts.n_reasoning;
     prompt_seconds_ += seconds(counts.prompt_ns);
     decode_seconds_ += seconds(counts.decode_ns);
+    mask_seconds_ += seconds(counts.mask_ns);
     first_token_.add(seconds(counts.queue_ns + counts.prompt_ns));
     if (counts.n_completion > 1) {
         per_token_.add(seconds(counts.decode_ns) / static_cast<double>(counts.n_completion - 1));
@@ -106,6 +107,7 @@ std::string Metrics::text(const Gauges& gauges, bool compat) const {
             static_cast<double>(n_reasoning_));
     counter("gemma_prompt_seconds_total", "Time spent on prompts.", prompt_seconds_);
     counter("gemma_decode_seconds_total", "Time spent on answers.", decode_seconds_);
+    counter("gemma_mask_seconds_total", "Of these, on what grammars allow.", mask_seconds_);
     counter("gemma_media_total", "Pictures and sounds in messages.", static_cast<double>(n_media_));
     counter("gemma_media_seconds_total", "Time spent on encoding them.", media_seconds_);
     counter("gemma_audio_seconds_total", "Length of recordings transcribed.", sound_seconds_);

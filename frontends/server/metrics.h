@@ -57,6 +57,7 @@ class Metrics {
     uint64_t n_media_ = 0;
     double prompt_seconds_ = 0;
     double decode_seconds_ = 0;
+    double mask_seconds_ = 0;
     double media_seconds_ = 0;
     double sound_seconds_ = 0;
     double sound_work_seconds_ = 0;

@@ -141,6 +141,17 @@ Result<std::unique_ptr<Service>> Service::create(ChatModel opened, const Service
     });
 }
 
+Result<std::shared_ptr<GrammarVocabulary>> grammar_vocabulary(Service& service) {
+    const std::lock_guard<std::mutex> lock(service.grammar_mutex);
+    if (service.grammar == nullptr) {
+        Result<std::shared_ptr<GrammarVocabulary>> made = GrammarVocabulary::create(
+            service.model.tokenizer.vocabulary(), service.model.engine->config().vocab_size);
+        GEMLET_TRY(made);
+        service.grammar = std::move(*made);
+    }
+    return service.grammar;
+}
+
 std::vector<std::string> service_paths() {
     std::vector<std::string> paths;
     for (const Route& route : kRoutes) {

@@ -52,7 +52,7 @@ struct Service {
     MediaEncoder media;  // guarded by media_mutex
 
     std::mutex grammar_mutex;
-    std::shared_ptr<GrammarVocabulary> grammar;  // guarded by grammar_mutex; made at its first use
+    std::shared_ptr<GrammarVocabulary> grammar;  // guarded by grammar_mutex: grammar_vocabulary()
 
     std::timed_mutex speech_mutex;
     std::unique_ptr<PieceDecoder> speech;  // guarded by speech_mutex; opened with its first use
@@ -63,6 +63,10 @@ struct Service {
   private:
     Service(ChatModel opened, const ServiceOptions& given);
 };
+
+/// The vocabulary for grammars, made by the first who asks: 1.5 s of work for the full one.
+/// Errors: those of GrammarVocabulary::create.
+Result<std::shared_ptr<GrammarVocabulary>> grammar_vocabulary(Service& service);
 
 /// All paths that are answered.
 std::vector<std::string> service_paths();

@@ -44,6 +44,7 @@ struct AnswerCounts {
     int64_t queue_ns = 0;
     int64_t prompt_ns = 0;
     int64_t decode_ns = 0;
+    int64_t mask_ns = 0;  // of these, finding out what grammars allow
 };
 
 enum class JobState : uint8_t { waiting, prompt, answering, done, failed };

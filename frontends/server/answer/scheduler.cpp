@@ -209,6 +209,7 @@ void Scheduler::take_results() {
         slot.next[0] = {next.value_or(0), nullptr};
         slot.counts.n_completion = slot.answer->n_drawn();
         slot.counts.n_reasoning = slot.answer->n_reasoning();
+        slot.counts.mask_ns = slot.answer->mask_ns();
         if (next) continue;
         slot.counts.decode_ns = ns_between(slot.first_token, AnswerJob::Clock::now());
         metrics_.count_answer(slot.counts);

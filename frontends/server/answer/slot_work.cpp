@@ -33,7 +33,10 @@ int32_t GrowingAnswer::choose(std::span<const float> logits) {
         }
         logits = biased_;
     }
+    const AnswerJob::Clock::time_point start = AnswerJob::Clock::now();
     if (!guide_.allowed(allowed_, logits.size())) return sampler_.sample(logits);
+    const auto took = AnswerJob::Clock::now() - start;
+    mask_ns_ += std::chrono::duration_cast<std::chrono::nanoseconds>(took).count();
     return sampler_.sample(logits, allowed_);
 }
 

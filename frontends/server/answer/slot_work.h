@@ -31,6 +31,7 @@ class GrowingAnswer {
     void finish(AnswerCounts counts);
     size_t n_drawn() const { return n_drawn_; }
     size_t n_reasoning() const { return guide_.n_thought(); }
+    int64_t mask_ns() const { return mask_ns_; }
 
   private:
     int32_t choose(std::span<const float> logits);
@@ -45,6 +46,7 @@ class GrowingAnswer {
     std::vector<uint32_t> allowed_;
     std::vector<float> biased_;
     size_t n_drawn_ = 0;
+    int64_t mask_ns_ = 0;
     bool cut_ = false;  // by a limit
 };
 

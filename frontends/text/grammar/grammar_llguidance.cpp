@@ -35,9 +35,11 @@ Result<std::shared_ptr<GrammarVocabulary>> GrammarVocabulary::create(const Vocab
     for (size_t i = 0; i < n_logits; ++i) {
         const auto id = static_cast<int32_t>(i);
         const size_t before = bytes.size();
-        if (vocabulary.is_special(id) || vocabulary.is_stop(id)) {
+        // Ids without text would fit every grammar, and be drawn for ever.
+        const bool is_empty = i >= vocabulary.size() || vocabulary.bytes(id).empty();
+        if (is_empty || vocabulary.is_special(id) || vocabulary.is_stop(id)) {
             bytes += kSpecialMark;
-            bytes += vocabulary.piece(id);
+            bytes += is_empty ? "[" + std::to_string(id) + "]" : std::string(vocabulary.piece(id));
         } else {
             bytes += vocabulary.bytes(id);
         }
