@@ -8,13 +8,20 @@ extern const ProbeVariant kProbeScalar;
 extern const ProbeVariant kProbeAvx2;
 extern const ProbeVariant kProbeAvx512vnni;
 #endif
+#ifdef GEMLET_ARM_KERNELS
+extern const ProbeVariant kProbeNeon;
+extern const ProbeVariant kProbeDotprod;
+extern const ProbeVariant kProbeI8mm;
+#endif
 
 namespace {
 
 constexpr const ProbeVariant* kVariants[] = {
 #ifdef GEMLET_X86_KERNELS
-    &kProbeAvx512vnni,
-    &kProbeAvx2,
+    &kProbeAvx512vnni, &kProbeAvx2,
+#endif
+#ifdef GEMLET_ARM_KERNELS
+    &kProbeI8mm,       &kProbeDotprod, &kProbeNeon,
 #endif
     &kProbeScalar,
 };
