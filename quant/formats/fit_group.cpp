@@ -17,12 +17,6 @@ constexpr int kTurns = 3;  // more change next to nothing
 constexpr float kMiddles[15] = {-115.5F, -93.5F, -74.0F, -57.0F, -42.0F, -28.5F, -16.0F, -4.5F,
                                 7.0F,    19.0F,  31.5F,  45.5F,  61.0F,  79.0F,  101.0F};
 
-float nearest_level(float v) {
-    size_t index = 0;
-    for (const float middle : kMiddles) index += v > middle ? 1 : 0;
-    return static_cast<float>(kIq4Levels[index]);
-}
-
 float inverse(float scale) {
     const float inv = 1.0F / scale;
     return std::isfinite(inv) ? inv : 0.0F;
@@ -82,19 +76,17 @@ GroupScale solve_ranged(const Sums& s) {
 
 }  // namespace
 
+float nearest_level(float v) {
+    size_t index = 0;
+    for (const float middle : kMiddles) index += v > middle ? 1 : 0;
+    return static_cast<float>(kIq4Levels[index]);
+}
+
 int level_index(int level) {
     for (int i = 0; i < 16; ++i) {
         if (kIq4Levels[i] >= level) return i;
     }
     return 15;
-}
-
-float CodeSet::nearest(float v) const {
-    if (levels) return nearest_level(v);
-    constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it rounds to a whole number
-    const float above = v > static_cast<float>(low) ? v : static_cast<float>(low);
-    const float within = above < static_cast<float>(high) ? above : static_cast<float>(high);
-    return (within + kRound) - kRound;
 }
 
 double group_error(const Group& g, const CodeSet& codes, GroupScale at) {
@@ -114,10 +106,11 @@ GroupScale fit_signed_group(const Group& g, const CodeSet& codes, bool signed_sc
     const float low = codes.levels ? -127.0F : static_cast<float>(codes.low);
     const float high = codes.levels ? 113.0F : static_cast<float>(codes.high);
     const bool fine = high > 40.0F && !codes.levels;  // eight bits: the grid hardly matters
-    const bool few = high <= 1.0F;                    // two bits: the best scale is far inside
+    const bool some = high > 20.0F && !fine && !codes.levels;  // six bits: large tables have them
+    const bool few = high <= 1.0F;  // two bits: the best scale is far inside
     const float step = fine ? 0.01F : few ? 0.1F : 0.025F;
-    const int below = fine ? 2 : 8;
-    const int beyond = fine ? 2 : (g.n > 256 || few) ? 30 : 14;
+    const int below = fine || some ? 2 : 8;
+    const int beyond = fine ? 2 : some ? 4 : (g.n > 256 || few) ? 30 : 14;
     Merit best{0.0F, 0.0};
     const auto attempt = [&](float scale) {
         for (int turn = 0; turn < kTurns && scale != 0.0F; ++turn) {

@@ -6,14 +6,23 @@
 
 namespace gemlet {
 
+/// The level of iq4 nearest to v, as a float. NaN gives the lowest.
+float nearest_level(float v);
+
 /// Codes of a format: whole numbers from low to high, or the sixteen levels of iq4.
 struct CodeSet {
     int low = 0;
     int high = 0;
     bool levels = false;
 
-    /// The code nearest to v, as a float. NaN gives low.
-    float nearest(float v) const;
+    /// The code nearest to v, as a float. NaN gives low. Here, because it is in every inner loop.
+    float nearest(float v) const {
+        if (levels) return nearest_level(v);
+        constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it rounds to a whole number
+        const float above = v > static_cast<float>(low) ? v : static_cast<float>(low);
+        const float within = above < static_cast<float>(high) ? above : static_cast<float>(high);
+        return (within + kRound) - kRound;
+    }
 };
 
 /// weight = scale * code - min.
