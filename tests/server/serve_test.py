@@ -5,6 +5,7 @@ import json
 import pathlib
 import random
 import socket
+import subprocess
 import threading
 import time
 import unittest
@@ -208,6 +209,14 @@ class Serving(unittest.TestCase):
 
 
 class Ending(unittest.TestCase):
+    def test_a_port_belongs_to_one_server(self):
+        server = Server()
+        second = subprocess.run([PROGRAM, "serve", str(DATA / "gemma-4-nano"), "--port", str(server.port)], timeout=20,
+                                stderr=subprocess.PIPE, encoding="utf-8", check=False)
+        self.assertEqual(second.returncode, 1)
+        self.assertIn("in use", second.stderr)
+        self.assertEqual(server.end(), (0, ""))
+
     def test_an_answer_is_broken_off_with_an_error_after_five_seconds(self):
         server = Server("--context", "131072", "--api-key", "secret")
         self.assertEqual(server.call("GET", "/v1/models")[0], 401)

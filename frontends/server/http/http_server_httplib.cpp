@@ -252,6 +252,11 @@ Result<std::unique_ptr<HttpServer>> HttpServer::bind(const HttpOptions& options,
         Listener& http = parts->http;
         http.set_payload_max_length(options.max_body_bytes);
         http.set_tcp_nodelay(true);
+        // The library's own choice lets two servers share a port, and clients meet either.
+        http.set_socket_options([](socket_t socket) {
+            const int on = 1;
+            (void)setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+        });
         http.set_pre_routing_handler([self](const httplib::Request& from, httplib::Response& to) {
             const int fault = self->http.fault();
             if (fault == 0) return httplib::Server::HandlerResponse::Unhandled;
