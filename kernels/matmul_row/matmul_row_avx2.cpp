@@ -49,9 +49,8 @@ struct Traits<WeightType::i4r> {
 template <>
 struct Traits<WeightType::i8r> {
     static constexpr size_t kStreams = 1;
-    static constexpr size_t kPlanes = 2;             // nibbles of code + 128, in the tile only
-    static constexpr size_t kChunksInSum = 1 << 20;  // sums have 32 bits at once
-    static constexpr int32_t kZero = 0;  // few rows multiply the signed codes themselves
+    static constexpr size_t kPlanes = 2;  // nibbles of code + 128, in the tile only
+    static constexpr int32_t kZero = 0;   // few rows multiply the signed codes themselves
 };
 
 inline __m256i widen(__m256i sums16, short worth) {
@@ -78,7 +77,7 @@ inline void unpack(__m256i raw, __m256i* fields) {
 struct FewCodes {
     static constexpr size_t kStreams = 1;
     static constexpr int32_t kZero = 0;
-    static constexpr size_t kChunksInSum = 1 << 20;
+    static constexpr size_t kChunksInSum = 1 << 20;  // sums have 32 bits at once
 
     static __m256i widened(__m256i sum) { return sum; }
 

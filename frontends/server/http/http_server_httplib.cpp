@@ -38,7 +38,7 @@ class ConnectionStream : public httplib::Stream {
     using httplib::Stream::write;
     bool is_readable() const override { return !connection_.must_close(); }
     bool wait_readable() const { return !connection_.must_close(); }
-    bool is_writable() const { return connection_.alive(); }  // NOLINT(modernize-use-override)
+    bool is_writable() const { return connection_.alive(); }  // NOLINT(*-override)
     bool wait_writable() const { return connection_.alive(); }
     bool is_peer_alive() const { return connection_.alive(); }
     ssize_t read(char* to, size_t n) override { return connection_.read(to, n); }
