@@ -59,18 +59,10 @@ inline __m256i widen(__m256i sums16, short worth) {
 
 template <WeightType kType>
 inline void unpack(__m256i raw, __m256i* fields) {
-    if constexpr (kType == WeightType::i2r) {
-        const __m256i mask = _mm256_set1_epi8(3);
-        fields[0] = _mm256_and_si256(raw, mask);
-        fields[1] = _mm256_and_si256(_mm256_srli_epi16(raw, 2), mask);
-        fields[2] = _mm256_and_si256(_mm256_srli_epi16(raw, 4), mask);
-        fields[3] = _mm256_and_si256(_mm256_srli_epi16(raw, 6), mask);
-    } else {
-        const __m256i mask = _mm256_set1_epi8(15);
-        if (kType == WeightType::i8r) raw = _mm256_xor_si256(raw, _mm256_set1_epi8(-128));
-        fields[0] = _mm256_and_si256(raw, mask);
-        fields[1] = _mm256_and_si256(_mm256_srli_epi16(raw, 4), mask);
-    }
+    constexpr size_t kPlanes = Traits<kType>::kPlanes;
+    if (kType == WeightType::i8r) raw = _mm256_xor_si256(raw, _mm256_set1_epi8(-128));
+#pragma GCC unroll 4
+    for (size_t p = 0; p < kPlanes; ++p) fields[p] = field_at<8 / int{kPlanes}>(raw, p);
 }
 
 // int8 weights of few rows: multiplied as 16-bit numbers, so their sums are wide and centred.
@@ -117,16 +109,11 @@ struct FewFields {
     static inline __attribute__((always_inline)) void add_chunk(const __m256i* raw, const Rows& x,
                                                                 size_t byte,
                                                                 __m256i (&sums)[kMr][kNr]) {
-        constexpr int kBits = 8 / static_cast<int>(kStreams);
-        const __m256i mask = _mm256_set1_epi8((1 << kBits) - 1);
 #pragma GCC unroll 8
         for (size_t s = 0; s < kStreams; ++s) {
             __m256i fields[kNr];
 #pragma GCC unroll 8
-            for (size_t r = 0; r < kNr; ++r) {
-                const __m256i moved = _mm256_srli_epi16(raw[r], static_cast<int>(s) * kBits);
-                fields[r] = _mm256_and_si256(moved, mask);
-            }
+            for (size_t r = 0; r < kNr; ++r) fields[r] = field_at<8 / int{kStreams}>(raw[r], s);
 #pragma GCC unroll 8
             for (size_t i = 0; i < kMr; ++i) {
                 const __m256i codes = load(x.at(i, s, byte));

@@ -21,30 +21,22 @@ namespace {
 constexpr size_t kTileMinRows = 6;
 static_assert(kTileMinRows <= kMaxFew + 1);
 
+template <size_t kStreamsOf, int32_t kZeroOf>
+struct SmallFields {
+    static constexpr size_t kStreams = kStreamsOf;
+    static constexpr int32_t kZero = kZeroOf;
+    static void unpack(__m256i raw, __m256i* fields) {
+#pragma GCC unroll 4
+        for (size_t s = 0; s < kStreams; ++s) fields[s] = field_at<8 / int{kStreams}>(raw, s);
+    }
+};
+
 template <WeightType kType>
 struct Fields;
 template <>
-struct Fields<WeightType::i2r> {
-    static constexpr size_t kStreams = 4;
-    static constexpr int32_t kZero = 2;
-    static void unpack(__m256i raw, __m256i* fields) {
-        const __m256i mask = _mm256_set1_epi8(3);
-        fields[0] = _mm256_and_si256(raw, mask);
-        fields[1] = _mm256_and_si256(_mm256_srli_epi16(raw, 2), mask);
-        fields[2] = _mm256_and_si256(_mm256_srli_epi16(raw, 4), mask);
-        fields[3] = _mm256_and_si256(_mm256_srli_epi16(raw, 6), mask);
-    }
-};
+struct Fields<WeightType::i2r> : SmallFields<4, 2> {};
 template <>
-struct Fields<WeightType::i4r> {
-    static constexpr size_t kStreams = 2;
-    static constexpr int32_t kZero = 8;
-    static void unpack(__m256i raw, __m256i* fields) {
-        const __m256i mask = _mm256_set1_epi8(15);
-        fields[0] = _mm256_and_si256(raw, mask);
-        fields[1] = _mm256_and_si256(_mm256_srli_epi16(raw, 4), mask);
-    }
-};
+struct Fields<WeightType::i4r> : SmallFields<2, 8> {};
 template <>
 struct Fields<WeightType::i8r> {
     static constexpr size_t kStreams = 1;

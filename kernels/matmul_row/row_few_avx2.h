@@ -22,6 +22,13 @@ inline __m256i load_part(const uint8_t* p, size_t n) {
     return load(copy);
 }
 
+// Field `index` of every weight byte; fields have kBits bits each.
+template <int kBits>
+inline __m256i field_at(__m256i raw, size_t index) {
+    const __m256i mask = _mm256_set1_epi8((1 << kBits) - 1);
+    return _mm256_and_si256(_mm256_srli_epi16(raw, static_cast<int>(index) * kBits), mask);
+}
+
 struct Sums {
     __m256i part[kMaxMr][kGroup];  // [activation row, weight row], 8 lanes still to be added
 };
