@@ -34,10 +34,12 @@ struct AnswerStyle {
     bool stream = false;
     bool include_usage = false;
     ReasoningFormat reasoning = ReasoningFormat::separate;
+    size_t n = 1;                            // answers to a prompt: so many jobs in a row
+    const Vocabulary* vocabulary = nullptr;  // not null: report log probabilities
 };
 
-/// The answer to a chat, from one job.
-HttpResponse chat_response(AnswerStyle style, std::shared_ptr<WantedJob> job);
+/// The answer to a chat, a choice from each job.
+HttpResponse chat_response(AnswerStyle style, WantedJobs jobs);
 /// The answer to plain prompts, a choice from each job.
 HttpResponse text_response(AnswerStyle style, WantedJobs jobs);
 

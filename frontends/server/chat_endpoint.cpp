@@ -24,22 +24,14 @@ struct Prepared {
     std::shared_ptr<Grammar> call;     // of a call
 };
 
-ApiError encode(Service& service, const ChatRequest& request, const std::function<bool()>& alive,
-                EncodedMedia& media) {
-    if (request.content.media.empty()) return {};
-    std::vector<MediaSource> sources;
-    for (const RequestMedium& medium : request.content.media) {
-        MediaSource source{medium.kind};
-        source.bytes = medium.bytes;
-        source.budget = medium.budget;
-        sources.push_back(source);
-    }
+/// Encodes one medium after those that `media` holds. The caller holds media_mutex.
+ApiError encode_one(Service& service, const RequestMedium& medium, EncodedMedia& media) {
+    MediaSource source{medium.kind};
+    source.bytes = medium.bytes;
+    source.budget = medium.budget;
     const auto start = std::chrono::steady_clock::now();
-    const std::lock_guard<std::mutex> lock(service.media_mutex);
     std::string fault_file;
-    service.media.watch([&] { return service.draining || (alive && !alive()); });
-    Result<EncodedMedia> encoded = encode_media(service.media, sources, fault_file);
-    service.media.watch({});
+    const Result<EncodedMedia> encoded = encode_media(service.media, {&source, 1}, fault_file);
     if (!encoded && encoded.error().code() == StatusCode::cancelled) {
         service.metrics.count_cancellation();
         return service.draining ? unavailable("shutting down") : client_gone();
@@ -49,10 +41,25 @@ ApiError encode(Service& service, const ChatRequest& request, const std::functio
     }
     if (!encoded) return error_of(encoded.error(), "messages");
     const auto took = std::chrono::steady_clock::now() - start;
-    service.metrics.count_media(sources.size(),
-                                std::chrono::duration_cast<std::chrono::nanoseconds>(took).count());
-    media = std::move(*encoded);
+    service.metrics.count_medium(
+        medium.kind, std::chrono::duration_cast<std::chrono::nanoseconds>(took).count());
+    media.media.push_back(encoded->media.front());
+    media.soft.push_back(encoded->soft.front());
     return {};
+}
+
+ApiError encode(Service& service, const ChatRequest& request, const std::function<bool()>& alive,
+                EncodedMedia& media) {
+    if (request.content.media.empty()) return {};
+    const std::lock_guard<std::mutex> lock(service.media_mutex);
+    service.media.watch([&] { return service.draining || (alive && !alive()); });
+    ApiError error;
+    for (const RequestMedium& medium : request.content.media) {
+        error = encode_one(service, medium, media);
+        if (!error.ok()) break;
+    }
+    service.media.watch({});
+    return error;
 }
 
 ApiError make_grammar(Service& service, const ChatRequest& request,
@@ -101,6 +108,7 @@ ApiError prepare(Service& service, const HttpRequest& http, Prepared& out) {
         read_chat_request(body, service.model.sampling, service.options.limits, out.request);
     if (!error.ok()) return error;
     error = check_model(service, out.request.generation.model);
+    if (error.ok()) error = check_answers(service, out.request.generation.n);
     if (!error.ok()) return error;
     error = make_grammar(service, out.request, out.grammar);
     if (error.ok()) error = make_call_grammar(service, out.request, out.call);
@@ -146,6 +154,7 @@ AnswerTask task_of(Service& service, Prepared prepared) {
     task.raw = request.reasoning == ReasoningFormat::raw;
     task.max_tokens = request.generation.max_tokens;
     task.reuse = request.generation.reuse;
+    task.n_logprobs = request.generation.n_logprobs;
     return task;
 }
 
@@ -170,10 +179,15 @@ HttpResponse post_chat(Service& service, const HttpRequest& http) {
     style.stream = generation.stream;
     style.include_usage = generation.include_usage;
     style.reasoning = prepared.request.reasoning;
-    auto job = std::make_shared<AnswerJob>(task_of(service, std::move(prepared)));
-    auto wanted = std::make_shared<WantedJob>(job);
-    if (!service.submit(std::move(job))) return error_response(queue_full());
-    return chat_response(std::move(style), std::move(wanted));
+    style.n = generation.n;
+    if (generation.n_logprobs) style.vocabulary = &service.model.tokenizer.vocabulary();
+    WantedJobs jobs;
+    if (ApiError error =
+            submit_answers(service, task_of(service, std::move(prepared)), style.n, jobs);
+        !error.ok()) {
+        return error_response(error);
+    }
+    return chat_response(std::move(style), std::move(jobs));
 }
 
 HttpResponse post_input_tokens(Service& service, const HttpRequest& http) {

@@ -5,6 +5,8 @@
 #include <ctime>
 #include <random>
 
+#include "frontends/text/tokenizer/detokenizer.h"
+
 namespace gemlet::server {
 namespace {
 
@@ -20,6 +22,18 @@ Json milliseconds(int64_t ns) {
 Json per_second(size_t n, int64_t ns) {
     const double rate = ns > 0 ? static_cast<double>(n) * 1e9 / static_cast<double>(ns) : 0;
     return Json::of_number(static_cast<double>(static_cast<int64_t>(rate * 1e3)) / 1e3);
+}
+
+/// {token, logprob, bytes}: where the bytes are no UTF-8 of their own, the token shows U+FFFD.
+Json chance_json(const Vocabulary& vocabulary, const TokenChance& chance) {
+    const std::string_view bytes = vocabulary.bytes(chance.id);
+    Json list = Json::array();
+    for (const char c : bytes) list.items.push_back(count(static_cast<unsigned char>(c)));
+    Json json = Json::object();
+    json.set("token", Json::of(replace_broken_utf8(bytes)))
+        .set("logprob", Json::of_number(chance.logprob))
+        .set("bytes", std::move(list));
+    return json;
 }
 
 Json reason_json(std::string_view reason) { return reason.empty() ? Json() : Json::of(reason); }
@@ -40,19 +54,23 @@ AnswerHead make_head(std::string_view prefix, const std::string& model) {
     return {random_id(prefix), model, std::time(nullptr)};
 }
 
-void WholeAnswer::add(const chat::ResponseDelta& delta) {
-    reasoning += delta.reasoning;
-    content += delta.content;
-    calls.insert(calls.end(), delta.tool_calls.begin(), delta.tool_calls.end());
+void WholeAnswer::add(const AnswerDelta& delta) {
+    const chat::ResponseDelta& text = delta.text;
+    reasoning += text.reasoning;
+    content += text.content;
+    calls.insert(calls.end(), text.tool_calls.begin(), text.tool_calls.end());
+    logprobs.insert(logprobs.end(), delta.logprobs.begin(), delta.logprobs.end());
 }
 
-Json usage_json(std::span<const AnswerCounts> counts) {
+Json usage_json(std::span<const AnswerCounts> counts, size_t n) {
     AnswerCounts all;
-    for (const AnswerCounts& one : counts) {
-        all.n_prompt += one.n_prompt;
-        all.n_cached += one.n_cached;
-        all.n_completion += one.n_completion;
-        all.n_reasoning += one.n_reasoning;
+    for (size_t i = 0; i < counts.size(); ++i) {
+        if (i % n == 0) {
+            all.n_prompt += counts[i].n_prompt;
+            all.n_cached += counts[i].n_cached;
+        }
+        all.n_completion += counts[i].n_completion;
+        all.n_reasoning += counts[i].n_reasoning;
     }
     Json prompt = Json::object();
     prompt.set("cached_tokens", count(all.n_cached));
@@ -101,7 +119,51 @@ Json call_json(const chat::ToolCall& call, int64_t index) {
     return json;
 }
 
-Json chat_choice(const WholeAnswer& answer, std::string_view finish_reason) {
+Json chat_logprobs(const Vocabulary& vocabulary, std::span<const TokenLogprob> logprobs) {
+    Json content = Json::array();
+    for (const TokenLogprob& one : logprobs) {
+        Json top = Json::array();
+        for (const TokenChance& chance : one.top) {
+            top.items.push_back(chance_json(vocabulary, chance));
+        }
+        Json token = chance_json(vocabulary, one.drawn);
+        token.set("top_logprobs", std::move(top));
+        content.items.push_back(std::move(token));
+    }
+    Json json = Json::object();
+    json.set("content", std::move(content)).set("refusal", Json());
+    return json;
+}
+
+Json text_logprobs(const Vocabulary& vocabulary, std::span<const TokenLogprob> logprobs,
+                   size_t& offset) {
+    Json tokens = Json::array();
+    Json chances = Json::array();
+    Json tops = Json::array();
+    Json offsets = Json::array();
+    for (const TokenLogprob& one : logprobs) {
+        const std::string_view bytes = vocabulary.bytes(one.drawn.id);
+        tokens.items.push_back(Json::of(replace_broken_utf8(bytes)));
+        chances.items.push_back(Json::of_number(one.drawn.logprob));
+        Json top = Json::object();
+        for (const TokenChance& chance : one.top) {
+            top.set(replace_broken_utf8(vocabulary.bytes(chance.id)),
+                    Json::of_number(chance.logprob));
+        }
+        tops.items.push_back(std::move(top));
+        offsets.items.push_back(count(offset));
+        for (const char c : bytes) offset += (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
+    }
+    Json json = Json::object();
+    json.set("tokens", std::move(tokens))
+        .set("token_logprobs", std::move(chances))
+        .set("top_logprobs", std::move(tops))
+        .set("text_offset", std::move(offsets));
+    return json;
+}
+
+Json chat_choice(size_t index, const WholeAnswer& answer, std::string_view finish_reason,
+                 Json logprobs) {
     Json message = Json::object();
     message.set("role", Json::of("assistant"));
     const bool no_text = answer.content.empty() && !answer.calls.empty();
@@ -113,27 +175,28 @@ Json chat_choice(const WholeAnswer& answer, std::string_view finish_reason) {
         message.set("tool_calls", std::move(calls));
     }
     Json choice = Json::object();
-    choice.set("index", Json::of_integer(0))
+    choice.set("index", count(index))
         .set("message", std::move(message))
-        .set("logprobs", Json())
+        .set("logprobs", std::move(logprobs))
         .set("finish_reason", Json::of(finish_reason));
     return choice;
 }
 
-Json chunk_choice(Json delta, std::string_view finish_reason) {
+Json chunk_choice(size_t index, Json delta, std::string_view finish_reason, Json logprobs) {
     Json choice = Json::object();
-    choice.set("index", Json::of_integer(0))
+    choice.set("index", count(index))
         .set("delta", std::move(delta))
-        .set("logprobs", Json())
+        .set("logprobs", std::move(logprobs))
         .set("finish_reason", reason_json(finish_reason));
     return choice;
 }
 
-Json text_choice(size_t index, std::string_view text, std::string_view finish_reason) {
+Json text_choice(size_t index, std::string_view text, std::string_view finish_reason,
+                 Json logprobs) {
     Json choice = Json::object();
     choice.set("index", count(index))
         .set("text", Json::of(text))
-        .set("logprobs", Json())
+        .set("logprobs", std::move(logprobs))
         .set("finish_reason", reason_json(finish_reason));
     return choice;
 }

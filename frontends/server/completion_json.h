@@ -9,6 +9,7 @@
 #include "core/json.h"
 #include "frontends/server/answer/answer_job.h"
 #include "frontends/text/chat/parser.h"
+#include "frontends/text/tokenizer/vocabulary.h"
 
 namespace gemlet::server {
 
@@ -29,24 +30,35 @@ struct WholeAnswer {
     std::string reasoning;
     std::string content;
     std::vector<chat::ToolCall> calls;
+    std::vector<TokenLogprob> logprobs;
 
-    void add(const chat::ResponseDelta& delta);
+    void add(const AnswerDelta& delta);
 };
 
-Json usage_json(std::span<const AnswerCounts> counts);
+/// `n` answers in a row share a prompt.
+Json usage_json(std::span<const AnswerCounts> counts, size_t n = 1);
 Json timings_json(const AnswerCounts& counts);
 
 /// {id, object, created, model, system_fingerprint}; choices, usage and timings follow.
 Json head_json(const AnswerHead& head, std::string_view object);
 
+/// {content: [{token, logprob, bytes, top_logprobs}]}, as chats report them.
+Json chat_logprobs(const Vocabulary& vocabulary, std::span<const TokenLogprob> logprobs);
+/// {tokens, token_logprobs, top_logprobs, text_offset}, as plain completions do. `offset`, in
+/// characters, is where the first token begins, and receives where the last ends.
+Json text_logprobs(const Vocabulary& vocabulary, std::span<const TokenLogprob> logprobs,
+                   size_t& offset);
+
 /// A choice of a chat completion.
-Json chat_choice(const WholeAnswer& answer, std::string_view finish_reason);
+Json chat_choice(size_t index, const WholeAnswer& answer, std::string_view finish_reason,
+                 Json logprobs);
 /// A choice of a chunk of one; an empty reason is null.
-Json chunk_choice(Json delta, std::string_view finish_reason);
+Json chunk_choice(size_t index, Json delta, std::string_view finish_reason, Json logprobs);
 /// A call in a delta or a message; `index` below 0 leaves it out.
 Json call_json(const chat::ToolCall& call, int64_t index);
 /// A choice of a plain completion or a chunk of one; an empty reason is null.
-Json text_choice(size_t index, std::string_view text, std::string_view finish_reason);
+Json text_choice(size_t index, std::string_view text, std::string_view finish_reason,
+                 Json logprobs);
 
 /// "data: JSON\n\n"
 std::string event_of(const Json& json);

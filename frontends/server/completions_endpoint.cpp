@@ -75,19 +75,29 @@ void refuse_unsupported(JsonFields& fields) {
     }
 }
 
+/// Here a number stands for how many alternatives are reported, 0 included.
+void read_logprobs(JsonFields& fields, std::optional<size_t>& n_logprobs) {
+    const Json* given = fields.find("logprobs");
+    if (given != nullptr && given->is_bool()) {
+        if (given->boolean) n_logprobs = 0;
+        return;
+    }
+    if (const auto n = fields.integer("logprobs", 0, kMostLogprobs)) {
+        n_logprobs = static_cast<size_t>(*n);
+    }
+}
+
 ApiError read_request(Service& service, const HttpRequest& http, GenerationFields& generation,
                       std::vector<Ids>& prompts) {
     Json body;
     if (ApiError error = read_body(service, http, body); !error.ok()) return error;
     JsonFields fields(body);
-    // Here a number stands for the count of alternatives.
-    if (const auto n = fields.find("logprobs"); n != nullptr && n->is_number()) {
-        return bad_request("logprobs are not available", "logprobs");
-    }
     generation = read_generation(fields, service.model.sampling, service.options.limits);
     refuse_unsupported(fields);
+    read_logprobs(fields, generation.n_logprobs);
     if (!fields.ok()) return fields.error();
     if (ApiError error = check_model(service, generation.model); !error.ok()) return error;
+    if (ApiError error = check_answers(service, generation.n); !error.ok()) return error;
     return PromptReader(service.model.tokenizer, prompts).run(fields.find("prompt"));
 }
 
@@ -113,14 +123,17 @@ HttpResponse post_completions(Service& service, const HttpRequest& http) {
         task.raw = true;
         task.max_tokens = generation.max_tokens;
         task.reuse = generation.reuse;
-        auto job = std::make_shared<AnswerJob>(std::move(task));
-        jobs.push_back(std::make_shared<WantedJob>(job));
-        if (!service.submit(std::move(job))) return error_response(queue_full());
+        task.n_logprobs = generation.n_logprobs;
+        if (ApiError error = submit_answers(service, task, generation.n, jobs); !error.ok()) {
+            return error_response(error);
+        }
     }
     AnswerStyle style;
     style.head = make_head("cmpl-", generation.model.empty() ? service.name() : generation.model);
     style.stream = generation.stream;
     style.include_usage = generation.include_usage;
+    style.n = generation.n;
+    if (generation.n_logprobs) style.vocabulary = &service.model.tokenizer.vocabulary();
     return text_response(std::move(style), std::move(jobs));
 }
 

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "core/json.h"
+#include "frontends/server/answer_writer.h"
 #include "frontends/server/api/api_error.h"
 #include "frontends/server/http/http_server.h"
 #include "frontends/server/service.h"
@@ -33,5 +34,10 @@ HttpResponse error_response(const ApiError& error);
 ApiError read_body(const Service& service, const HttpRequest& request, Json& body);
 /// Refuses another model's name where the server is strict.
 ApiError check_model(const Service& service, std::string_view name);
+/// Refuses more answers to a prompt than there are slots.
+ApiError check_answers(const Service& service, size_t n);
+/// Submits `n` answers to one prompt, which is computed once, and appends them to `jobs`; each
+/// draws by a seed of its own. Errors: a full queue.
+ApiError submit_answers(Service& service, const AnswerTask& task, size_t n, WantedJobs& jobs);
 
 }  // namespace gemlet::server

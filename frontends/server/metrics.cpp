@@ -59,10 +59,10 @@ void Metrics::count_cancellation() {
     ++n_cancelled_;
 }
 
-void Metrics::count_media(size_t n, int64_t encoding_ns) {
+void Metrics::count_medium(chat::MediaKind kind, int64_t encoding_ns) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    n_media_ += n;
-    media_seconds_ += seconds(encoding_ns);
+    ++n_media_;
+    (kind == chat::MediaKind::audio ? audio_seconds_ : vision_seconds_) += seconds(encoding_ns);
 }
 
 void Metrics::count_sound(double sound_seconds, int64_t took_ns) {
@@ -109,7 +109,9 @@ std::string Metrics::text(const Gauges& gauges, bool compat) const {
     counter("gemma_decode_seconds_total", "Time spent on answers.", decode_seconds_);
     counter("gemma_mask_seconds_total", "Of these, on what grammars allow.", mask_seconds_);
     counter("gemma_media_total", "Pictures and sounds in messages.", static_cast<double>(n_media_));
-    counter("gemma_media_seconds_total", "Time spent on encoding them.", media_seconds_);
+    counter("gemma_vision_encode_seconds_total", "Time spent on encoding pictures.",
+            vision_seconds_);
+    counter("gemma_audio_encode_seconds_total", "Time spent on encoding sounds.", audio_seconds_);
     counter("gemma_audio_seconds_total", "Length of recordings transcribed.", sound_seconds_);
     counter("gemma_audio_work_seconds_total", "Time spent on them.", sound_work_seconds_);
     counter("gemma_cancellations_total", "Answers nobody waited for.",
@@ -117,6 +119,8 @@ std::string Metrics::text(const Gauges& gauges, bool compat) const {
     gauge("gemma_slots", "Slots.", static_cast<double>(gauges.slots));
     gauge("gemma_slots_busy", "Slots that answer.", static_cast<double>(gauges.slots_busy));
     gauge("gemma_queue", "Requests that wait.", static_cast<double>(gauges.queued));
+    gauge("gemma_recordings", "Recordings transcribed, or waiting for it.",
+          static_cast<double>(gauges.recordings));
     gauge("gemma_context_used", "Positions in use, all slots.",
           static_cast<double>(gauges.context_used));
     gauge("gemma_resident_bytes", "Resident memory.", static_cast<double>(gauges.resident_bytes));

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "frontends/server/answer/answer_job.h"
+#include "frontends/text/chat/media.h"
 
 namespace gemlet::server {
 
@@ -19,6 +20,7 @@ struct Gauges {
     size_t slots = 0;
     size_t queued = 0;
     size_t context_used = 0;  // positions, all slots
+    size_t recordings = 0;    // transcribed or waiting for it
     uint64_t resident_bytes = 0;
 };
 
@@ -28,7 +30,8 @@ class Metrics {
     void count_request(std::string_view path, int status);
     void count_answer(const AnswerCounts& counts);
     void count_cancellation();
-    void count_media(size_t n, int64_t encoding_ns);
+    /// A picture, a video or a sound of a message.
+    void count_medium(chat::MediaKind kind, int64_t encoding_ns);
     void count_sound(double seconds, int64_t took_ns);
 
     /// `compat` adds the names of llama-server.
@@ -58,7 +61,8 @@ class Metrics {
     double prompt_seconds_ = 0;
     double decode_seconds_ = 0;
     double mask_seconds_ = 0;
-    double media_seconds_ = 0;
+    double vision_seconds_ = 0;
+    double audio_seconds_ = 0;
     double sound_seconds_ = 0;
     double sound_work_seconds_ = 0;
     Histogram first_token_;

@@ -243,4 +243,32 @@ ApiError check_model(const Service& service, std::string_view name) {
     return not_found("there is no model of that name; this server runs " + service.name());
 }
 
+ApiError check_answers(const Service& service, size_t n) {
+    const size_t most = service.options.scheduling.n_slots;
+    if (n <= most) return {};
+    return bad_request("n must be at most " + std::to_string(most) +
+                           ": so many slots does this server have (--parallel)",
+                       "n");
+}
+
+ApiError submit_answers(Service& service, const AnswerTask& task, size_t n, WantedJobs& jobs) {
+    std::shared_ptr<const AnswerJob> leader;
+    for (size_t i = 0; i < n; ++i) {
+        AnswerTask one = task;
+        one.sampling.seed += i;
+        one.leader = leader;
+        for (std::shared_ptr<Grammar>* grammar : {&one.rules.grammar, &one.rules.call}) {
+            if (leader == nullptr || *grammar == nullptr) continue;
+            Result<std::unique_ptr<Grammar>> copied = (*grammar)->copy();
+            if (!copied) return server_fault();
+            *grammar = std::move(*copied);
+        }
+        auto job = std::make_shared<AnswerJob>(std::move(one));
+        if (leader == nullptr) leader = job;
+        jobs.push_back(std::make_shared<WantedJob>(job));
+        if (!service.submit(std::move(job))) return queue_full();
+    }
+    return {};
+}
+
 }  // namespace gemlet::server

@@ -14,6 +14,7 @@
 #include "frontends/server/api/limits.h"
 #include "frontends/server/http/http_server.h"
 #include "frontends/server/metrics.h"
+#include "frontends/server/timed_lock.h"
 #include "frontends/text/chat_model.h"
 #include "frontends/text/grammar/grammar.h"
 #include "frontends/transcribe/piece_decoder.h"
@@ -54,7 +55,7 @@ struct Service {
     std::mutex grammar_mutex;
     std::shared_ptr<GrammarVocabulary> grammar;  // guarded by grammar_mutex: grammar_vocabulary()
 
-    std::timed_mutex speech_mutex;
+    TimedLock speech_mutex;
     std::unique_ptr<PieceDecoder> speech;  // guarded by speech_mutex; opened with its first use
     std::atomic<size_t> n_speech_waiting = 0;
 

@@ -74,8 +74,8 @@ Status open_decoder(Service& service) {
 }
 
 /// Takes the decoder, looking after the client meanwhile. Not locked: the client is gone.
-std::unique_lock<std::timed_mutex> take_decoder(Service& service, HttpSink& sink) {
-    std::unique_lock<std::timed_mutex> lock(service.speech_mutex, std::defer_lock);
+std::unique_lock<TimedLock> take_decoder(Service& service, HttpSink& sink) {
+    std::unique_lock<TimedLock> lock(service.speech_mutex, std::defer_lock);
     while (!lock.try_lock_for(kLook)) {
         if (!sink.alive() || service.draining) break;
     }
@@ -171,7 +171,7 @@ bool write_events(Service& service, const SpeechWork& work, HttpSink& sink) {
 }
 
 bool write_transcript_to(Service& service, const SpeechWork& work, HttpSink& sink) {
-    const std::unique_lock<std::timed_mutex> lock = take_decoder(service, sink);
+    const std::unique_lock<TimedLock> lock = take_decoder(service, sink);
     if (!lock.owns_lock() || service.speech == nullptr) return false;
     if (work.request.stream) return write_events(service, work, sink);
     const Result<Transcript> transcript = transcribe_for(service, work, sink, {});
@@ -193,7 +193,7 @@ HttpResponse answer(Service& service, const HttpRequest& http, bool translate) {
     if (!work.waiting->is_in()) return error_response(queue_full());
     {
         // Who waits for the decoder need not wait for this: it is open then.
-        const std::unique_lock<std::timed_mutex> lock(service.speech_mutex, std::try_to_lock);
+        const std::unique_lock<TimedLock> lock(service.speech_mutex, std::try_to_lock);
         if (lock.owns_lock()) {
             const Status status = open_decoder(service);
             if (status.code() == StatusCode::unsupported) {

@@ -133,6 +133,7 @@ HttpResponse get_metrics(Service& service, const HttpRequest& /*request*/) {
         gauges.context_used += view.n_known;
     }
     gauges.queued = service.scheduler->n_queued();
+    gauges.recordings = service.n_speech_waiting;
     gauges.resident_bytes = resident_bytes_now();
     HttpResponse response;
     response.type = "text/plain; version=0.0.4; charset=utf-8";

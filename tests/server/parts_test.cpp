@@ -1,7 +1,12 @@
 // The parts that need no model: forms of requests, stops, guides, the choice of a slot.
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cmath>
+#include <limits>
+
 #include "frontends/server/answer/call_guide.h"
+#include "frontends/server/answer/logprobs.h"
 #include "frontends/server/answer/slot_work.h"
 #include "frontends/server/answer/stop_filter.h"
 #include "frontends/server/api/base64.h"
@@ -167,6 +172,29 @@ std::string with(const std::string& member) {
     return R"({"messages":[{"role":"user","content":"x"}],)" + member + "}";
 }
 
+TEST(Logprobs, are_the_logarithms_of_the_shares) {
+    const float nothing = -std::numeric_limits<float>::infinity();
+    const float broken = std::numeric_limits<float>::quiet_NaN();
+    // Shares of 1/8, 1/2, 1/4, none, none, 1/8, far from 0 where exp() would overflow.
+    const float base = 1000;
+    const auto of = [&](double share) { return base + static_cast<float>(std::log(share)); };
+    const std::vector<float> logits = {of(0.125), of(0.5), of(0.25), nothing, broken, of(0.125)};
+    const TokenLogprob two = log_probabilities(logits, 2, 4);
+    const double most = 1e-4;  // half a unit in the last place of a logit near 1000, twice
+    EXPECT_EQ(two.drawn.id, 2);
+    EXPECT_NEAR(two.drawn.logprob, std::log(0.25), most);
+    ASSERT_EQ(two.top.size(), 4U);
+    const std::array<int32_t, 4> ids = {1, 2, 0, 5};
+    const std::array<double, 4> shares = {0.5, 0.25, 0.125, 0.125};
+    for (size_t i = 0; i < 4; ++i) {
+        EXPECT_EQ(two.top[i].id, ids[i]);
+        EXPECT_NEAR(two.top[i].logprob, std::log(shares[i]), most);
+    }
+    EXPECT_EQ(log_probabilities(logits, 3, 0).drawn.logprob, kLeastLogprob);
+    EXPECT_EQ(log_probabilities(logits, 4, 20).top.size(), logits.size());
+    EXPECT_TRUE(log_probabilities(logits, 4, 0).top.empty());
+}
+
 TEST(ChatRequest, names_what_is_wrong) {
     EXPECT_TRUE(refusal(R"({"messages":[{"role":"user","content":"x"}]})").ok());
     const std::pair<std::string, std::string> cases[] = {
@@ -198,7 +226,10 @@ TEST(ChatRequest, names_what_is_wrong) {
         {with(R"("chat_template_kwargs":{"enable_thinking":"on"})"),
          "chat_template_kwargs.enable_thinking"},
         {with(R"("logit_bias":{"x":1})"), "logit_bias"},
-        {with(R"("n":2)"), "n"},
+        {with(R"("n":0)"), "n"},
+        {with(R"("top_logprobs":2)"), "top_logprobs"},
+        {with(R"("logprobs":true,"top_logprobs":21)"), "top_logprobs"},
+        {with(R"("logprobs":5)"), "logprobs"},
     };
     for (const auto& [body, param] : cases) {
         const ApiError error = refusal(body);

@@ -1,5 +1,6 @@
 // The endpoints over the small model, without sockets: answers streamed and not, several at once,
 // what is reused, and what happens to those who leave.
+#include <cmath>
 #include <future>
 #include <thread>
 
@@ -111,6 +112,137 @@ TEST(Service, starts_again_where_sliding_windows_do_not_reach_back) {
                                            R"(,"max_tokens":20,"cache_prompt":false)");
         EXPECT_EQ(content_of(post(*service, kChat, body)), content_of(post(*fresh, kChat, cold)));
     }
+}
+
+/// The entries of every chunk's choice, or of an answer's.
+std::vector<Json> logprobs_of(const std::vector<Json>& parts) {
+    std::vector<Json> entries;
+    for (const Json& part : parts) {
+        const Json& content = at(part, {"choices", "0", "logprobs", "content"});
+        entries.insert(entries.end(), content.items.begin(), content.items.end());
+    }
+    return entries;
+}
+
+std::string bytes_of(const Json& entry) {
+    std::string bytes;
+    for (const Json& byte : at(entry, {"bytes"}).items) bytes += static_cast<char>(byte.number);
+    return bytes;
+}
+
+TEST(Service, reports_how_likely_each_token_of_the_text_was) {
+    const auto service = open_service(1);
+    const std::string more = R"(,"max_tokens":40,"logprobs":true,"top_logprobs":3)";
+    const Reply whole = post(*service, kChat, chat_body(kQuestions[0], more));
+    const std::vector<Json> entries = logprobs_of({whole.json()});
+    ASSERT_GT(entries.size(), 4U);
+    std::string text;
+    for (const Json& entry : entries) {
+        text += bytes_of(entry);
+        const Json& top = at(entry, {"top_logprobs"});
+        ASSERT_EQ(top.items.size(), 3U);
+        // Greedy: what was drawn is the likeliest.
+        EXPECT_EQ(at(top, {"0", "token"}).text, at(entry, {"token"}).text);
+        EXPECT_EQ(at(top, {"0", "logprob"}).number, at(entry, {"logprob"}).number);
+        double share = 0;
+        for (const Json& one : top.items) share += std::exp(at(one, {"logprob"}).number);
+        EXPECT_LE(share, 1 + 1e-9);
+        EXPECT_GT(share, 0.5);
+        EXPECT_GE(at(top, {"1", "logprob"}).number, at(top, {"2", "logprob"}).number);
+    }
+    EXPECT_EQ(text, content_of(whole));
+    const Reply stream =
+        post(*service, kChat, chat_body(kQuestions[0], more + R"(,"stream":true)"));
+    const std::vector<Json> streamed = logprobs_of(events_of(stream.body));
+    ASSERT_EQ(streamed.size(), entries.size());
+    for (size_t i = 0; i < entries.size(); ++i) {
+        EXPECT_EQ(write_json(streamed[i]), write_json(entries[i]));
+    }
+    // The numbers are the model's own, whatever was made of them to draw.
+    const Reply biased = post(
+        *service, kChat,
+        chat_body(kQuestions[0], R"(,"max_tokens":1,"logprobs":true,"logit_bias":{"500":100})"));
+    EXPECT_LT(at(logprobs_of({biased.json()})[0], {"logprob"}).number, -1);
+    EXPECT_TRUE(at(logprobs_of({biased.json()})[0], {"top_logprobs"}).items.empty());
+    // A stop inside a token keeps the token; those behind it are left out.
+    const std::vector<Json> stopped = logprobs_of(
+        {post(*service, kChat, chat_body(kQuestions[0], more + R"(,"stop":"t ba")")).json()});
+    std::string kept;
+    for (const Json& entry : stopped) kept += bytes_of(entry);
+    EXPECT_EQ(kept, "seven gold boat");
+}
+
+TEST(Service, reports_likelihoods_of_plain_completions_in_their_own_form) {
+    const auto service = open_service(1);
+    const std::string body = R"({"prompt":"Hi","max_tokens":6,"temperature":0,"logprobs":2)";
+    const Json whole = post(*service, "/v1/completions", body + "}").json();
+    const Json& logprobs = at(whole, {"choices", "0", "logprobs"});
+    ASSERT_EQ(at(logprobs, {"tokens"}).items.size(), 6U);
+    EXPECT_EQ(at(logprobs, {"token_logprobs"}).items.size(), 6U);
+    EXPECT_EQ(at(logprobs, {"top_logprobs"}).items.size(), 6U);
+    EXPECT_EQ(at(logprobs, {"text_offset", "0"}).number, 0);
+    EXPECT_GT(at(logprobs, {"text_offset", "1"}).number, 0);
+    std::vector<std::string> offsets;
+    for (const Json& event :
+         events_of(post(*service, "/v1/completions", body + R"(,"stream":true})").body)) {
+        for (const Json& offset : at(event, {"choices", "0", "logprobs", "text_offset"}).items) {
+            offsets.push_back(offset.text);
+        }
+    }
+    ASSERT_EQ(offsets.size(), 6U);
+    EXPECT_EQ(offsets[5], at(logprobs, {"text_offset", "5"}).text);
+    EXPECT_EQ(post(*service, "/v1/completions", R"({"prompt":"x","logprobs":21})").status, 400);
+}
+
+TEST(Service, gives_several_answers_to_one_prompt_that_it_reads_once) {
+    const auto service = open_service(3);
+    std::string text;
+    for (int i = 0; i < 60; ++i) text += "Rule " + std::to_string(i) + " is kept. ";
+    text += kQuestions[0];
+    const Reply one = post(*service, kChat, chat_body(text, R"(,"max_tokens":20)"));
+    const auto computed = [&] {
+        const std::string metrics = call(*service, "GET", "/metrics", "").body;
+        const std::string name = "\ngemma_prompt_tokens_total ";
+        return std::stod(metrics.substr(metrics.find(name) + name.size()));
+    };
+    const double before = computed();
+    const Json three =
+        post(*service, kChat, chat_body("Now. " + text, R"(,"max_tokens":20,"n":3)")).json();
+    ASSERT_EQ(at(three, {"choices"}).items.size(), 3U);
+    const double n_prompt = at(three, {"usage", "prompt_tokens"}).number;
+    EXPECT_LE(computed() - before, n_prompt + 2);
+    for (const char* index : {"0", "1", "2"}) {
+        EXPECT_EQ(at(three, {"choices", index, "index"}).text, index);
+        EXPECT_EQ(at(three, {"choices", index, "message", "content"}).text,
+                  at(three, {"choices", "0", "message", "content"}).text);
+    }
+    const auto n_drawn = static_cast<int>(at(three, {"usage", "completion_tokens"}).number);
+    EXPECT_GE(n_drawn, 3);
+    EXPECT_EQ(n_drawn % 3, 0);
+    // Each draws by a seed of its own, and streams under its own index what it says.
+    const std::string warm =
+        R"(,"max_tokens":12,"n":3,"seed":5,"temperature":2,"top_k":0,"top_p":1,)"
+        R"("logit_bias":{"1":-100,"106":-100,"50":-100})";
+    const Json whole = post(*service, kChat, chat_body("Hi", warm)).json();
+    std::vector<std::string> streamed(3);
+    for (const Json& event :
+         events_of(post(*service, kChat, chat_body("Hi", warm + R"(,"stream":true)")).body)) {
+        const auto index = static_cast<size_t>(at(event, {"choices", "0", "index"}).number);
+        streamed.at(index) += at(event, {"choices", "0", "delta", "content"}).text;
+    }
+    for (const char* index : {"0", "1", "2"}) {
+        EXPECT_EQ(streamed.at(std::stoul(index)),
+                  at(whole, {"choices", index, "message", "content"}).text);
+    }
+    EXPECT_NE(streamed[0], streamed[1]);
+    EXPECT_NE(streamed[1], streamed[2]);
+    const Json texts =
+        post(*service, "/v1/completions", R"({"prompt":["a","b"],"n":2,"max_tokens":2})").json();
+    EXPECT_EQ(at(texts, {"choices"}).items.size(), 4U);
+    const Reply refused = post(*service, kChat, chat_body("Hi", R"(,"n":4)"));
+    EXPECT_EQ(refused.status, 400);
+    EXPECT_EQ(at(refused.json(), {"error", "param"}).text, "n");
+    EXPECT_EQ(one.status, 200);
 }
 
 TEST(Service, frees_the_slot_of_a_client_that_is_gone) {
@@ -336,82 +468,6 @@ TEST(Service, compares_keys_and_methods) {
     EXPECT_EQ(with_key("Basic secret", ""), 401);
     EXPECT_EQ(with_key("Bearer secret", ""), 200);
     EXPECT_EQ(with_key("", "secret"), 200);
-}
-
-/// Code points of UTF-8 text, each as a string.
-std::vector<std::string> code_points(const std::string& text) {
-    std::vector<std::string> out;
-    for (const char c : text) {
-        if ((static_cast<unsigned char>(c) & 0xC0U) != 0x80U) out.emplace_back();
-        out.back() += c;
-    }
-    return out;
-}
-
-/// Answers every job with a text of the model's, cut into pieces of so many code points.
-void answer_with(Service& service, const Json& vector, size_t width) {
-    service.submit = [&vector, width](const std::shared_ptr<AnswerJob>& job) {
-        const auto start = at(vector, {"start"}).text == "reasoning" ? chat::ParseStart::reasoning
-                                                                     : chat::ParseStart::content;
-        chat::ResponseParser parser(start);
-        job->enter(JobState::answering);
-        std::string piece;
-        size_t n = 0;
-        for (const std::string& c : code_points(at(vector, {"raw"}).text)) {
-            piece += c;
-            if (++n % width != 0) continue;
-            job->give(parser.feed(piece));
-            piece.clear();
-        }
-        job->give(parser.feed(piece));
-        job->give(parser.finish(at(vector, {"finish"}).text == "length" ? chat::StopCause::length
-                                                                        : chat::StopCause::stop));
-        job->finish({}, parser.response().finish_reason);
-        return true;
-    };
-}
-
-TEST(Service, brings_every_vector_of_responses_through_streamed_and_not) {
-    std::FILE* file = std::fopen(GEMLET_SHARED_DATA "/data/chat/parse.jsonl", "rb");
-    if (file == nullptr) GTEST_SKIP() << "no reference data";
-    std::string text(1U << 20U, '\0');
-    text.resize(std::fread(text.data(), 1, text.size(), file));
-    std::fclose(file);
-    const auto service = open_service(1);
-    size_t n = 0;
-    for (size_t begin = 0; begin < text.size(); ++n) {
-        const size_t end = std::min(text.find('\n', begin), text.size());
-        const Json vector = *parse_json(std::string_view(text).substr(begin, end - begin));
-        begin = end + 1;
-        for (const size_t width : {1U, 3U, 1000000U}) {
-            answer_with(*service, vector, width);
-            const Json whole = post(*service, kChat, chat_body("x")).json();
-            const Json& message = at(whole, {"choices", "0", "message"});
-            const Streamed stream =
-                gather(post(*service, kChat, chat_body("x", R"(,"stream":true)")).body);
-            const std::string& name = at(vector, {"name"}).text;
-            EXPECT_EQ(at(message, {"content"}).text, at(vector, {"content"}).text) << name;
-            EXPECT_EQ(stream.content, at(vector, {"content"}).text) << name;
-            EXPECT_EQ(at(message, {"reasoning_content"}).text,
-                      at(vector, {"reasoning_content"}).text);
-            EXPECT_EQ(stream.reasoning, at(vector, {"reasoning_content"}).text) << name;
-            EXPECT_EQ(at(whole, {"choices", "0", "finish_reason"}).text,
-                      at(vector, {"finish_reason"}).text);
-            EXPECT_EQ(stream.finish_reason, at(vector, {"finish_reason"}).text) << name;
-            const Json& expected = at(vector, {"tool_calls"});
-            const Json& calls = at(message, {"tool_calls"});
-            ASSERT_EQ(calls.items.size(), expected.items.size()) << name;
-            ASSERT_EQ(stream.calls.size(), expected.items.size()) << name;
-            for (size_t i = 0; i < calls.items.size(); ++i) {
-                const Json& function = at(calls.items[i], {"function"});
-                EXPECT_EQ(at(function, {"name"}).text,
-                          at(expected.items[i], {"function", "name"}).text);
-                EXPECT_EQ(at(function, {"arguments"}).text, stream.calls[i].second);
-                EXPECT_EQ(at(function, {"name"}).text, stream.calls[i].first);
-            }
-        }
-    }
-    EXPECT_GT(n, 100U);
 }
 
 }  // namespace

@@ -28,11 +28,18 @@ void AnswerJob::enter(JobState state) {
     changed_.notify_all();
 }
 
-void AnswerJob::give(chat::ResponseDelta delta) {
-    if (delta.empty()) return;
+bool AnswerJob::may_begin() const {
+    if (task_.leader == nullptr) return true;
+    const std::lock_guard<std::mutex> lock(task_.leader->mutex_);
+    const JobState state = task_.leader->state_;
+    return state != JobState::waiting && state != JobState::prompt;
+}
+
+void AnswerJob::give(chat::ResponseDelta text, std::vector<TokenLogprob> logprobs) {
+    if (text.empty()) return;
     {
         const std::lock_guard<std::mutex> lock(mutex_);
-        deltas_.push_back(std::move(delta));
+        deltas_.push_back({std::move(text), std::move(logprobs)});
     }
     changed_.notify_all();
 }

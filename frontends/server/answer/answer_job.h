@@ -5,6 +5,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -14,10 +15,13 @@
 #include "core/engine/sampler.h"
 #include "frontends/media/soft_tokens.h"
 #include "frontends/server/answer/call_guide.h"
+#include "frontends/server/answer/logprobs.h"
 #include "frontends/text/chat/parser.h"
 #include "frontends/text/prompt_rows.h"
 
 namespace gemlet::server {
+
+class AnswerJob;
 
 /// What to answer. Does not change once it is submitted.
 struct AnswerTask {
@@ -30,9 +34,12 @@ struct AnswerTask {
     std::vector<std::string> stops;
     GuideRules rules;
     chat::ParseStart start = chat::ParseStart::content;
-    bool raw = false;       // do not parse
-    size_t max_tokens = 0;  // 0: to the end of the context
-    bool reuse = true;      // what other answers have computed
+    bool raw = false;                  // do not parse
+    size_t max_tokens = 0;             // 0: to the end of the context
+    bool reuse = true;                 // what other answers have computed
+    std::optional<size_t> n_logprobs;  // report them, with so many alternatives of every token
+    /// Another answer to the same prompt: this one begins when that has read it. Submitted before.
+    std::shared_ptr<const AnswerJob> leader;
 };
 
 /// What an answer took.
@@ -49,6 +56,12 @@ struct AnswerCounts {
 
 enum class JobState : uint8_t { waiting, prompt, answering, done, failed };
 
+/// What a step adds to an answer.
+struct AnswerDelta {
+    chat::ResponseDelta text;
+    std::vector<TokenLogprob> logprobs;  // of the tokens its content is made of
+};
+
 /// Shared by the client's thread and the decoding thread.
 class AnswerJob {
   public:
@@ -62,7 +75,7 @@ class AnswerJob {
     /// What has come since the last call.
     struct Update {
         JobState state = JobState::waiting;
-        std::vector<chat::ResponseDelta> deltas;
+        std::vector<AnswerDelta> deltas;
     };
     /// Waits until something has come or the time is over.
     Update wait(std::chrono::milliseconds most);
@@ -74,9 +87,12 @@ class AnswerJob {
     void cancel() { cancelled_ = true; }
     bool is_cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
 
+    /// Its prompt need not be read by somebody else first.
+    bool may_begin() const;
+
     /// For the decoding thread.
     void enter(JobState state);
-    void give(chat::ResponseDelta delta);
+    void give(chat::ResponseDelta text, std::vector<TokenLogprob> logprobs = {});
     void finish(const AnswerCounts& counts, std::string_view reason);
 
   private:
@@ -87,7 +103,7 @@ class AnswerJob {
     std::condition_variable changed_;
     JobState state_ = JobState::waiting;  // guarded by mutex_, as all below
     JobState seen_ = JobState::waiting;   // by the last wait
-    std::vector<chat::ResponseDelta> deltas_;
+    std::vector<AnswerDelta> deltas_;
     AnswerCounts counts_;
     std::string reason_;
 };

@@ -38,6 +38,8 @@ class CallGuide {
     void take(int32_t id);
     /// All that is allowed has been said.
     bool complete() const { return rules_.one_call && n_calls_ > 0 && where_ != Where::call; }
+    /// Neither in a thought nor in a call.
+    bool in_text() const { return where_ == Where::text; }
     /// Tokens inside thoughts, their tags included.
     size_t n_thought() const { return n_thought_; }
 

@@ -94,9 +94,13 @@ bool Scheduler::admit() {
             changed_.wait(lock, [&] { return stopping_ || !queue_.empty(); });
         }
         if (stopping_) return false;
-        while (!queue_.empty() && taken.size() < n_idle) {
-            taken.push_back(std::move(queue_.front()));
-            queue_.pop_front();
+        for (auto next = queue_.begin(); next != queue_.end() && taken.size() < n_idle;) {
+            if (!(*next)->may_begin()) {
+                ++next;
+                continue;
+            }
+            taken.push_back(std::move(*next));
+            next = queue_.erase(next);
             // Counted as busy before the queue is seen shorter.
             auto view = std::ranges::find_if(views_, [](const SlotView& v) { return !v.busy; });
             if (view != views_.end()) view->busy = true;

@@ -2,6 +2,10 @@
 #include "frontends/server/answer/slot_work.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "frontends/text/chat/specials.h"
+#include "frontends/text/chat/tag_reader.h"
 
 namespace gemlet::server {
 namespace {
@@ -43,19 +47,38 @@ int32_t GrowingAnswer::choose(std::span<const float> logits) {
 void GrowingAnswer::give(chat::ResponseDelta delta) {
     delta.content = stops_.push(delta.content);
     if (stops_.stopped()) delta.tool_calls.clear();
-    job_->give(std::move(delta));
+    std::vector<TokenLogprob> logprobs = logprobs_of(delta.content.size());
+    job_->give(std::move(delta), std::move(logprobs));
+}
+
+/// Those of the tokens that the next `n_bytes` of text came from. A stop leaves out tokens that
+/// begin behind it; otherwise what is given comes from all that was held.
+std::vector<TokenLogprob> GrowingAnswer::logprobs_of(size_t n_bytes) {
+    if (n_bytes == 0) return {};
+    size_t n_kept = 0;
+    size_t begin = 0;
+    while (n_kept < held_.size() && (!stops_.stopped() || begin < n_bytes)) {
+        begin += vocabulary_->bytes(held_[n_kept++].drawn.id).size();
+    }
+    held_.resize(n_kept);
+    return std::exchange(held_, {});
 }
 
 std::optional<int32_t> GrowingAnswer::draw(std::span<const float> logits, bool has_room) {
     const int32_t id = choose(logits);
     if (vocabulary_->is_stop(id)) return std::nullopt;
     sampler_.accept(id);
+    const bool was_in_text = guide_.in_text();
     guide_.take(id);
     ++n_drawn_;
+    const AnswerTask& task = job_->task();
+    const bool is_text = was_in_text && guide_.in_text() && chat::tag_of_id(id) == chat::Tag::none;
+    if (task.n_logprobs && (task.raw || is_text)) {
+        held_.push_back(log_probabilities(logits, id, *task.n_logprobs));
+    }
     give(stream_.take(id));
     if (stream_.done() || stops_.stopped() || guide_.complete()) return std::nullopt;
-    const size_t most = job_->task().max_tokens;
-    cut_ = n_drawn_ == most || !has_room;
+    cut_ = n_drawn_ == task.max_tokens || !has_room;
     if (cut_) return std::nullopt;
     return id;
 }
@@ -69,7 +92,8 @@ void GrowingAnswer::finish(AnswerCounts counts) {
     rest.content = stops_.push(rest.content);
     if (!stops_.stopped()) rest.content += stops_.flush();
     const bool stopped = stops_.stopped();
-    job_->give(std::move(rest));
+    std::vector<TokenLogprob> logprobs = logprobs_of(rest.content.size());
+    job_->give(std::move(rest), std::move(logprobs));
     job_->finish(counts, stopped ? "stop" : stream_.response().finish_reason);
 }
 

@@ -35,6 +35,7 @@ class GrowingAnswer {
 
   private:
     int32_t choose(std::span<const float> logits);
+    std::vector<TokenLogprob> logprobs_of(size_t n_bytes);
     void give(chat::ResponseDelta delta);
 
     std::shared_ptr<AnswerJob> job_;
@@ -45,6 +46,7 @@ class GrowingAnswer {
     CallGuide guide_;
     std::vector<uint32_t> allowed_;
     std::vector<float> biased_;
+    std::vector<TokenLogprob> held_;  // of tokens whose text is not given yet
     size_t n_drawn_ = 0;
     int64_t mask_ns_ = 0;
     bool cut_ = false;  // by a limit

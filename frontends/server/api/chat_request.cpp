@@ -123,6 +123,13 @@ void read_thinking(JsonFields& fields, chat::RenderOptions& rendering) {
     if (!inner.ok()) fields.refuse(inner.error());
 }
 
+void read_logprobs(JsonFields& fields, std::optional<size_t>& n_logprobs) {
+    const bool wanted = fields.boolean("logprobs").value_or(false);
+    const auto top = fields.integer("top_logprobs", 0, kMostLogprobs);
+    if (top && !wanted) fields.refuse("top_logprobs", "needs logprobs");
+    if (wanted) n_logprobs = static_cast<size_t>(top.value_or(0));
+}
+
 void read_reasoning(JsonFields& fields, ChatRequest& out) {
     if (const auto format = fields.string("reasoning_format")) {
         if (*format == "none") {
@@ -160,6 +167,7 @@ ApiError read_chat_request(const Json& body, const SamplerOptions& defaults, con
                            ChatRequest& out) {
     JsonFields fields(body);
     out.generation = read_generation(fields, defaults, limits);
+    read_logprobs(fields, out.generation.n_logprobs);
     read_tools(fields, limits, out.tools, out.strict_tools);
     read_choice(fields, out.tools, out.calls);
     read_format(fields, limits, out.schema);

@@ -9,6 +9,7 @@ namespace gemlet::server {
 namespace {
 
 constexpr int64_t kMostTokens = std::numeric_limits<int32_t>::max();
+constexpr int64_t kMostAnswers = 128;
 
 void read_sampling(JsonFields& fields, SamplerOptions& sampling) {
     const auto take = [&](const char* name, double low, double high, float& value) {
@@ -60,15 +61,6 @@ void read_biases(JsonFields& fields, std::vector<std::pair<int32_t, float>>& bia
     }
 }
 
-void refuse_what_is_not_there(JsonFields& fields) {
-    if (const auto n = fields.integer("n", 1, 128); n && *n > 1) {
-        fields.refuse("n", "must be 1: send the request again for further answers");
-    }
-    if (fields.boolean("logprobs").value_or(false)) {
-        fields.refuse("logprobs", "are not available");
-    }
-}
-
 }  // namespace
 
 GenerationFields read_generation(JsonFields& fields, const SamplerOptions& defaults,
@@ -89,7 +81,7 @@ GenerationFields read_generation(JsonFields& fields, const SamplerOptions& defau
     const auto newer = fields.integer("max_completion_tokens", 1, kMostTokens);
     out.max_tokens = static_cast<size_t>(newer.value_or(older.value_or(0)));
     out.reuse = fields.boolean("cache_prompt").value_or(true);
-    refuse_what_is_not_there(fields);
+    out.n = static_cast<size_t>(fields.integer("n", 1, kMostAnswers).value_or(1));
     return out;
 }
 

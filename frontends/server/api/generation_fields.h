@@ -13,6 +13,8 @@
 
 namespace gemlet::server {
 
+constexpr int64_t kMostLogprobs = 20;
+
 struct GenerationFields {
     std::string model;  // as the client called it; echoed
     SamplerOptions sampling;
@@ -21,7 +23,9 @@ struct GenerationFields {
     size_t max_tokens = 0;  // 0: to the end of the context
     bool stream = false;
     bool include_usage = false;
-    bool reuse = true;  // cache_prompt
+    bool reuse = true;                 // cache_prompt
+    size_t n = 1;                      // answers
+    std::optional<size_t> n_logprobs;  // alternatives of every token
 };
 
 /// Reads the fields; what is wrong is refused through `fields`. `defaults` are the model's own.
