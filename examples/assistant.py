@@ -53,10 +53,11 @@ def run(call):
         return f"error: {error}"
 
 
-def answer(client, messages, most_rounds=5):
-    """Lets the model call until it answers in words."""
+def answer(client, messages, most_rounds=5, most_tokens=500):
+    """Lets the model call until it answers in words. Without a limit a model that loops fills the whole context."""
     for _ in range(most_rounds):
-        message = client.chat.completions.create(model="gemma", messages=messages, tools=TOOLS).choices[0].message
+        message = client.chat.completions.create(model="gemma", messages=messages, tools=TOOLS,
+                                                 max_completion_tokens=most_tokens).choices[0].message
         messages.append(message)
         if not message.tool_calls:
             return message.content
