@@ -66,10 +66,13 @@ enum class Gather : uint8_t { nothing, squares, moments };
 class CalibrationRunner {
   public:
     /// Opens kernels and workers, and takes the memory for the prompts' residual streams and KV
-    /// caches. `weights` is used, and may be changed between calls, until the runner ends.
-    static Result<std::unique_ptr<CalibrationRunner>> create(
-        const ModelConfig& config, TextWeights& weights, ThreadPool& pool,
-        std::vector<CalibrationPrompt> prompts);
+    /// caches. `weights` is used, and may be changed between calls, until the runner ends. With
+    /// `exact`, the weights as they are in the source, prompts run through these as well, and
+    /// moments are gathered with the drift between the two.
+    static Result<std::unique_ptr<CalibrationRunner>> create(const ModelConfig& config,
+                                                             TextWeights& weights, ThreadPool& pool,
+                                                             std::vector<CalibrationPrompt> prompts,
+                                                             const TextWeights* exact = nullptr);
     ~CalibrationRunner();
     CalibrationRunner(const CalibrationRunner&) = delete;
     CalibrationRunner& operator=(const CalibrationRunner&) = delete;

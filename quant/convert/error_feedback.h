@@ -19,14 +19,20 @@ struct InputMoments {
     std::vector<float> diagonal;  // [k] before damping: importance of each column
     std::vector<uint32_t> order;  // [k] columns by falling importance
     std::vector<float> factor;    // [k, k] of factor_in_order
+    std::vector<float> drift;     // [k, k] sum of (exact input - input)^T input, or empty
 
     bool present() const { return k != 0; }
 };
 
+/// Widest input for which drift is gathered and made up for: its cost grows with the cube.
+constexpr size_t kWidestDrift = 4096;
+
 /// Takes a Gram matrix (lower triangle) and factors it, dead inputs and noise damped: a share
 /// `damping` of the mean diagonal is added to the diagonal, more where that does not suffice. With
 /// `keep_gram` false the Gram matrix is given up, which saves its memory and the second pass.
-/// Returns false where the matrix cannot be used (not finite).
+/// Returns false where the matrix cannot be used (not finite). `drift` becomes what makes up for
+/// it: rows w of a matrix become w + w drift, whose outputs on the drifted inputs are nearest to
+/// those of w on the exact ones (ridge regression). Source: Arai and Ichikawa 2025 (QEP).
 bool prepare_moments(InputMoments& moments, float damping, bool keep_gram);
 
 /// Codes of a panel and the grid they live on: weight = scale * code - min.

@@ -15,6 +15,14 @@ bool have_linear_algebra();
 /// gram += x^T x, its lower triangle only. Shapes: gram [k, k], x [m, k], x_stride in elements.
 void add_gram(const float* x, size_t x_stride, size_t m, size_t k, float* gram);
 
+/// c += a^T b. Shapes: a [m, k], b [m, k], c [k, k]; strides of a and b in elements.
+void add_cross(const float* a, size_t a_stride, const float* b, size_t b_stride, size_t m, size_t k,
+               float* c);
+
+/// x = x h^-1 for a symmetric positive definite h, of which the lower triangle is read. Shapes: h,
+/// x [k, k]. Returns false, with x unchanged, where h is not positive definite.
+bool solve_right(const float* h, size_t k, float* x);
+
 /// Copies the lower triangle of a [k, k] matrix to the upper one.
 void mirror_lower(float* matrix, size_t k);
 

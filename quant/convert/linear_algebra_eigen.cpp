@@ -32,6 +32,20 @@ void add_gram(const float* x, size_t x_stride, size_t m, size_t k, float* gram) 
         .rankUpdate(view(x, m, k, x_stride).transpose());
 }
 
+void add_cross(const float* a, size_t a_stride, const float* b, size_t b_stride, size_t m, size_t k,
+               float* c) {
+    view(c, k, k, k).noalias() += view(a, m, k, a_stride).transpose() * view(b, m, k, b_stride);
+}
+
+// (x h^-1)^T = h^-1 x^T, and x^T is x read by columns.
+bool solve_right(const float* h, size_t k, float* x) {
+    const Eigen::LLT<RowMajor, Eigen::Lower> llt(view(h, k, k, k));
+    if (llt.info() != Eigen::Success) return false;
+    Eigen::Map<Eigen::MatrixXf> transposed(x, index(k), index(k));
+    llt.solveInPlace(transposed);
+    return true;
+}
+
 void mirror_lower(float* matrix, size_t k) {
     for (size_t i = 0; i < k; ++i) {
         for (size_t j = 0; j < i; ++j) matrix[j * k + i] = matrix[i * k + j];

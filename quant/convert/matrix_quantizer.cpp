@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/files/mapped_file.h"
+#include "quant/convert/linear_algebra.h"
 #include "quant/formats/dequantize.h"
 #include "quant/formats/fit.h"
 #include "quant/formats/quantize.h"
@@ -80,6 +81,13 @@ class Work {
                            panel_.weights.data() + row * k_);
         });
         advise({part.data, part.bytes()}, Access::not_needed);
+        if (feeds_back() && !job_.inputs.moments->drift.empty()) make_up_for_drift();
+    }
+
+    void make_up_for_drift() {
+        const std::vector<float> plain = panel_.weights;
+        add_product({plain.data(), k_, job_.inputs.moments->drift.data(), k_, panel_.weights.data(),
+                     k_, panel_.n_rows, k_, k_});
     }
 
     void quantise() {

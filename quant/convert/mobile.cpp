@@ -44,11 +44,12 @@ struct KeptRows {
 class MobileConversion {
   public:
     MobileConversion(const Checkpoint& source, const QuantizeOptions& options, TextWeights& weights,
-                     ThreadPool& pool)
+                     const TextWeights& exact, ThreadPool& pool)
         : source_(source),
           config_(source.config()),
           options_(options),
           weights_(weights),
+          exact_(exact),
           pool_(pool) {}
 
     Status plan();
@@ -85,6 +86,7 @@ class MobileConversion {
     const ModelConfig& config_;
     const QuantizeOptions& options_;
     TextWeights& weights_;
+    const TextWeights& exact_;  // as they are in the source
     ThreadPool& pool_;
     std::string prefix_;
     std::vector<TowerModule> towers_;
@@ -406,7 +408,8 @@ Status MobileConversion::run(std::vector<CalibrationPrompt> prompts) {
     }
     GEMLET_TRY(use_tables());
     Result<std::unique_ptr<CalibrationRunner>> runner =
-        CalibrationRunner::create(config_, weights_, pool_, std::move(prompts));
+        CalibrationRunner::create(config_, weights_, pool_, std::move(prompts),
+                                  options_.method == Method::gptq ? &exact_ : nullptr);
     GEMLET_TRY(runner);
     report_.n_calibration_rows = (*runner)->n_rows();
     (*runner)->set_cancel(options_.cancel);
@@ -449,6 +452,8 @@ Result<QuantizeReport> quantize_to_mobile(const Checkpoint& source, const std::s
         GEMLET_TRY(check_request(source, options, prompts));
         Result<TextWeights> weights = bind_text_weights(source, source.config());
         GEMLET_TRY(weights);
+        const Result<TextWeights> exact = bind_text_weights(source, source.config());
+        GEMLET_TRY(exact);
         ThreadPoolOptions threads;
         threads.n_threads = options.n_threads;
         Result<std::unique_ptr<ThreadPool>> pool = ThreadPool::create(threads);
@@ -456,7 +461,7 @@ Result<QuantizeReport> quantize_to_mobile(const Checkpoint& source, const std::s
         NewFolder folder(path);
         GEMLET_TRY(folder.make());
         GEMLET_TRY(write_small_files(source, options.scheme, folder));
-        MobileConversion conversion(source, options, *weights, **pool);
+        MobileConversion conversion(source, options, *weights, *exact, **pool);
         GEMLET_TRY(conversion.plan());
         GEMLET_TRY(conversion.open(folder.file("model.safetensors")));
         GEMLET_TRY(conversion.run(std::move(prompts)));

@@ -64,11 +64,12 @@ Matrix as_matrix(const TensorView& tensor) {
 class Conversion {
   public:
     Conversion(const Checkpoint& source, const QuantizeOptions& options, TextWeights& weights,
-               ThreadPool& pool)
+               const TextWeights& exact, ThreadPool& pool)
         : source_(source),
           config_(source.config()),
           options_(options),
           weights_(weights),
+          exact_(exact),
           pool_(pool) {}
 
     Status plan(const GgufVocabulary* vocabulary);
@@ -94,6 +95,7 @@ class Conversion {
     const ModelConfig& config_;
     const QuantizeOptions& options_;
     TextWeights& weights_;
+    const TextWeights& exact_;  // as they are in the source
     ThreadPool& pool_;
     std::vector<Item> items_;
     std::vector<GgufTensor> tensors_;  // of each item
@@ -314,7 +316,8 @@ Status Conversion::run(std::vector<CalibrationPrompt> prompts) {
         return file_->finish();
     }
     Result<std::unique_ptr<CalibrationRunner>> runner =
-        CalibrationRunner::create(config_, weights_, pool_, std::move(prompts));
+        CalibrationRunner::create(config_, weights_, pool_, std::move(prompts),
+                                  options_.method == Method::gptq ? &exact_ : nullptr);
     GEMLET_TRY(runner);
     (*runner)->set_cancel(options_.cancel);
     for (size_t layer = 0; layer < config_.n_layers; ++layer) {
@@ -349,11 +352,13 @@ Result<QuantizeReport> quantize_to_gguf(const Checkpoint& source, const std::str
         }
         Result<TextWeights> weights = bind_text_weights(source, source.config());
         GEMLET_TRY(weights);
+        const Result<TextWeights> exact = bind_text_weights(source, source.config());
+        GEMLET_TRY(exact);
         ThreadPoolOptions threads;
         threads.n_threads = options.n_threads;
         Result<std::unique_ptr<ThreadPool>> pool = ThreadPool::create(threads);
         GEMLET_TRY(pool);
-        Conversion conversion(source, options, *weights, **pool);
+        Conversion conversion(source, options, *weights, *exact, **pool);
         GEMLET_TRY(conversion.plan(vocabulary));
         GEMLET_TRY(conversion.open(path, rows_of(prompts)));
         GEMLET_TRY(conversion.run(std::move(prompts)));

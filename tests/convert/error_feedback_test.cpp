@@ -131,5 +131,42 @@ TEST(ErrorFeedback, copes_with_inputs_that_never_occur) {
     EXPECT_FALSE(prepare_moments(broken, 0.01F, true));
 }
 
+TEST(ErrorFeedback, weights_make_up_for_inputs_that_drifted) {
+    if (!have_linear_algebra()) GTEST_SKIP() << "built without GEMLET_QUANT";
+    constexpr size_t kInputs = 600;
+    const std::vector<float> exact = inputs(kInputs, 3);
+    // Layers in front lose a fifth of some columns and leak into their neighbours.
+    std::vector<float> drifted = exact;
+    std::vector<float> lost(exact.size());
+    for (size_t i = 0; i + 1 < exact.size(); ++i) {
+        if (i % kCols % 3 == 0) drifted[i] = 0.8F * exact[i] + 0.1F * exact[i + 1];
+    }
+    for (size_t i = 0; i < exact.size(); ++i) lost[i] = exact[i] - drifted[i];
+    InputMoments moments = moments_of(drifted);
+    moments.drift.resize(kCols * kCols);
+    add_cross(lost.data(), kCols, drifted.data(), kCols, kInputs, kCols, moments.drift.data());
+    ASSERT_TRUE(prepare_moments(moments, 1e-4F, true));
+    ASSERT_EQ(moments.drift.size(), kCols * kCols);
+    // drift maps what is there to an estimate of what was lost.
+    std::vector<float> made_up(exact.size());
+    std::vector<float> transposed(kCols * kCols);
+    for (size_t i = 0; i < kCols; ++i) {
+        for (size_t j = 0; j < kCols; ++j) transposed[j * kCols + i] = moments.drift[i * kCols + j];
+    }
+    add_product({drifted.data(), kCols, transposed.data(), kCols, made_up.data(), kCols, kInputs,
+                 kCols, kCols});
+    double before = 0;
+    double after = 0;
+    for (size_t i = 0; i < exact.size(); ++i) {
+        const auto whole = static_cast<double>(lost[i]);
+        const double rest = whole - static_cast<double>(made_up[i]);
+        before += whole * whole;
+        after += rest * rest;
+    }
+    // Half of a loss that is nearly linear leaves half of it: a quarter of its square.
+    EXPECT_LT(after, 0.3 * before);
+    EXPECT_GT(after, 0.2 * before);
+}
+
 }  // namespace
 }  // namespace gemlet
