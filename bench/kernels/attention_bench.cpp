@@ -1,8 +1,8 @@
 // Speed of attention's variants, in floats and in integers, for E2B's heads (8 query heads on one
 // KV head; 256 components in sliding-window layers, 512 in global ones): decode by one worker and
-// by the first of two, and prefill, as multiply-adds and cache bytes per second. One thread. The
-// cache of a decode step is larger than the second-level cache from a few thousand keys on. Every
-// variant is compared with scalar before it is timed.
+// by the first of two (who share heads, or keys and components), and prefill, as multiply-adds and
+// cache bytes per second. One thread. The cache of a decode step is larger than the second-level
+// cache from a few thousand keys on. Every variant is compared with scalar before it is timed.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -26,8 +26,10 @@ struct Shape {
     const char* name;
     size_t n_rows;
     size_t heads;
+    bool together = false;  // two workers share the call
 };
-constexpr Shape kShapes[] = {{"decode", 1, 8}, {"decode_half", 1, 4}, {"prefill", 8, 8}};
+constexpr Shape kShapes[] = {
+    {"decode", 1, 8}, {"decode_half", 1, 4}, {"decode_together", 1, 8, true}, {"prefill", 8, 8}};
 
 // Rows start at cache lines, as in the runtime's arena.
 template <class T>
@@ -120,6 +122,13 @@ bool agrees_with_scalar(const AttentionVariant& variant, const AttentionVariant&
     return memcmp(out.data(), problem.out.data(), out.size() * sizeof(float)) == 0;
 }
 
+// What the first of two workers does.
+void run_together(const AttentionVariant& variant, const AttentionArgs& args, float* memory) {
+    variant.score(args, {memory, 0, (attention_blocks(args) + 1) / 2});
+    variant.weigh(args, {memory, 0, args.n_queries / 2});
+    variant.add(args, {memory, 0, args.head_dim / 2});
+}
+
 void run_one(benchmark::State& state, const AttentionVariant* variant,
              const AttentionVariant* scalar, KvType type, size_t head_dim, const Shape& shape,
              size_t n_keys) {
@@ -128,8 +137,17 @@ void run_one(benchmark::State& state, const AttentionVariant* variant,
         return;
     }
     Problem problem(type, head_dim, shape, n_keys);
-    for (auto _ : state) variant->run(problem.args());
-    const auto keys = static_cast<double>(state.iterations()) * static_cast<double>(n_keys);
+    if (shape.together) {
+        const size_t n_blocks = attention_blocks(problem.args());
+        Lines<float> memory(attention_shared_floats(problem.n_queries, head_dim, n_blocks));
+        variant->score(problem.args(), {memory.data(), 0, n_blocks});
+        variant->weigh(problem.args(), {memory.data(), 0, problem.n_queries});
+        for (auto _ : state) run_together(*variant, problem.args(), memory.data());
+    } else {
+        for (auto _ : state) variant->run(problem.args());
+    }
+    const auto keys = static_cast<double>(state.iterations()) * static_cast<double>(n_keys) *
+                      (shape.together ? 0.5 : 1.0);
     using benchmark::Counter;
     state.counters["MAC/s"] =
         Counter(2 * keys * static_cast<double>(problem.n_queries * head_dim), Counter::kIsRate);
@@ -142,6 +160,7 @@ void register_variant(const std::string& name, const AttentionVariant* variant,
                       const AttentionVariant* scalar, KvType type) {
     for (const size_t head_dim : {256, 512}) {
         for (const Shape& shape : kShapes) {
+            if (shape.together && variant->score == nullptr) continue;
             for (const size_t n_keys : {64, 512, 4096, 32768}) {
                 const std::string full = name + "/d" + std::to_string(head_dim) + "_" + shape.name +
                                          "_keys" + std::to_string(n_keys);

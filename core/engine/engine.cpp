@@ -55,6 +55,7 @@ uint64_t resident_at(const EngineParts& parts, size_t context) {
     MemoryPlan plan;
     Workspace workspace;
     workspace.shape = parts.workspace_shape();
+    workspace.shape.context = context;
     workspace.plan(config, plan);
     return parts.weights.bytes.always +
            parts.options.parallel * KvCache::planned_bytes(config, shape) + plan.total_bytes() +
@@ -172,7 +173,7 @@ KvCacheShape EngineParts::cache_shape() const {
 
 WorkspaceShape EngineParts::workspace_shape() const {
     return {max_rows(), options.max_wanted, pool != nullptr ? pool->n_workers() : options.n_threads,
-            options.float_activations};
+            options.context, options.float_activations};
 }
 
 Engine::Engine(std::unique_ptr<EngineParts> parts) : parts_(std::move(parts)) {}

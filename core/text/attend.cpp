@@ -1,7 +1,9 @@
 // A task is a few neighbouring rows of one session times some of the query heads that share a KV
 // head, at most kMaxAttentionQueries queries: long prompts give tasks of many rows, which read each
-// key once for all of them; a single decoded row is split by heads so that every worker has a part.
-// The split does not change any bit of the result (see kernels/attention/attention.h).
+// key once for all of them. Where there are fewer such tasks than workers (a decoded row), the
+// workers attend for one row and KV head together, cut by keys and components, if the row sees many
+// keys; else its heads are split. No split changes any bit of the result (see
+// kernels/attention/attention.h).
 //
 // Global layers over an int8 cache go on in integers from kFloatPositions on: deep in a context
 // they take as long as the weights, and integers are twice as fast. Where the line lies depends on
@@ -17,6 +19,8 @@ namespace gemlet {
 namespace {
 
 constexpr int32_t kFloatPositions = 2048;
+// Fewer keys do not pay for two more parallel regions.
+constexpr size_t kLeastTogetherBlocks = 8;
 
 struct Ranges {
     int32_t first[kMaxAttentionQueries];
@@ -85,6 +89,32 @@ void set_range(const ModelConfig& config, const LayerConfig& layer, const StepRo
     if (config.image_bidirectional) last = std::max(last, row.block_end);
 }
 
+/// The cache of a row as one of its KV heads lies in it.
+AttentionArgs args_of_cache(const LayerConfig& layer, const KvCache& cache, size_t kv_head) {
+    const KvLayer& kv = cache.layer(layer.kv_donor);
+    const size_t kv_offset = kv_head * layer.head_dim * kv_element_bytes(cache.type());
+    AttentionArgs args{};
+    args.head_dim = layer.head_dim;
+    args.q_stride = layer.head_dim;
+    args.out_stride = layer.head_dim;
+    args.kv_type = cache.type();
+    args.k = kv.k + kv_offset;
+    args.v = kv.v + kv_offset;
+    args.slot_stride_bytes = kv.slot_stride_bytes;
+    args.n_slots = kv.n_slots;
+    if (args.kv_type == KvType::i8) {
+        args.k_scale = kv.k_scale + kv_head;
+        args.v_scale = kv.v_scale + kv_head;
+        args.scale_stride = kv.n_kv_heads;
+    }
+    return args;
+}
+
+const AttentionVariant& variant_for(const Compute& compute, const Split& split,
+                                    const StepRow& row) {
+    return *(in_integers(split, row) ? compute.kernels.attention_int : compute.kernels.attention);
+}
+
 struct Task {
     std::span<const StepRow> rows;
     size_t first_row;
@@ -109,39 +139,107 @@ void run_task(const Compute& compute, const ModelConfig& config, size_t index, c
             set_range(config, layer, task.rows[i], ranges.first[query], ranges.last[query]);
         }
     }
-    const KvCache& cache = *task.rows[0].cache;
-    const KvLayer& kv = cache.layer(layer.kv_donor);
-    const size_t kv_head = task.first_head / split.heads_per_group;
-    const size_t kv_offset = kv_head * dim * kv_element_bytes(cache.type());
-    AttentionArgs args{};
+    AttentionArgs args =
+        args_of_cache(layer, *task.rows[0].cache, task.first_head / split.heads_per_group);
     args.q = gathered;
-    args.q_stride = dim;
     args.out = result;
-    args.out_stride = dim;
     args.n_queries = n_queries;
-    args.head_dim = dim;
     args.first = ranges.first;
     args.last = ranges.last;
-    args.kv_type = cache.type();
-    args.k = kv.k + kv_offset;
-    args.v = kv.v + kv_offset;
-    args.slot_stride_bytes = kv.slot_stride_bytes;
-    args.n_slots = kv.n_slots;
-    if (args.kv_type == KvType::i8) {
-        args.k_scale = kv.k_scale + kv_head;
-        args.v_scale = kv.v_scale + kv_head;
-        args.scale_stride = kv.n_kv_heads;
-    }
     args.scratch = result + n_queries * dim;
-    const Kernels& kernels = compute.kernels;
-    (in_integers(split, task.rows[0]) ? kernels.attention_int : kernels.attention)->run(args);
+    variant_for(compute, split, task.rows[0]).run(args);
     for (size_t i = 0; i < task.rows.size(); ++i) {
         std::copy_n(result + i * n_heads * dim, n_heads * dim,
                     out + (task.first_row + i) * row_width + task.first_head * dim);
     }
 }
 
+/// Calls body(begin, end, worker) for parts of n items in parallel, about `n_parts` of them, each a
+/// multiple of `unit` but for the last.
+template <class Body>
+void for_parts(ThreadPool& pool, size_t n, size_t n_parts, size_t unit, const Body& body) {
+    const size_t part = ((n + n_parts - 1) / n_parts + unit - 1) / unit * unit;
+    pool.parallel_for(
+        (n + part - 1) / part, 1, [&](size_t begin, size_t end, size_t worker) noexcept {
+            for (size_t i = begin; i < end; ++i) {
+                body(AttentionShare{nullptr, i * part, std::min(n, (i + 1) * part)}, worker);
+            }
+        });
+}
+
+/// All workers attend for one row and the query heads of one KV head.
+void attend_together(const Compute& compute, const AttentionVariant& variant, AttentionArgs args) {
+    constexpr size_t kLeastBlocks = 2;
+    constexpr size_t kLeastComponents = 32;
+    ThreadPool& pool = compute.pool;
+    const auto run_step = [&](auto* step, AttentionShare share, size_t worker) {
+        AttentionArgs mine = args;
+        mine.scratch = reinterpret_cast<float*>(compute.workspace.scratch_of(worker));
+        share.memory = compute.workspace.together;
+        step(mine, share);
+    };
+    for_parts(pool, attention_blocks(args), 4 * pool.n_workers(), kLeastBlocks,
+              [&](const AttentionShare& share, size_t worker) {
+                  run_step(variant.score, share, worker);
+              });
+    for_parts(pool, args.n_queries, args.n_queries, 1,
+              [&](const AttentionShare& share, size_t worker) {
+                  run_step(variant.weigh, share, worker);
+              });
+    for_parts(
+        pool, args.head_dim, pool.n_workers(), kLeastComponents,
+        [&](const AttentionShare& share, size_t worker) { run_step(variant.add, share, worker); });
+}
+
+/// Whether the workers attend for these rows together: too few tasks for them, many keys.
+bool pays_together(const Compute& compute, const ModelConfig& config, const LayerConfig& layer,
+                   std::span<const StepRow> rows) {
+    if (rows.size() * layer.n_kv_heads >= compute.pool.n_workers()) return false;
+    if (config.n_heads / layer.n_kv_heads > kMaxAttentionQueries) return false;
+    for (const StepRow& row : rows) {
+        int32_t first = 0;
+        int32_t last = 0;
+        set_range(config, layer, row, first, last);
+        if (static_cast<size_t>(last - first) < kLeastTogetherBlocks * kAttentionBlock)
+            return false;
+    }
+    return true;
+}
+
+void attend_rows_together(const Compute& compute, const ModelConfig& config, size_t index,
+                          const Split& split, std::span<const StepRow> rows, const float* q,
+                          float* out) {
+    const LayerConfig& layer = config.layers[index];
+    for (size_t i = 0; i < rows.size(); ++i) {
+        Ranges ranges{};
+        for (size_t head = 0; head < split.heads_per_group; ++head) {
+            set_range(config, layer, rows[i], ranges.first[head], ranges.last[head]);
+        }
+        for (size_t kv_head = 0; kv_head < layer.n_kv_heads; ++kv_head) {
+            const size_t at =
+                (i * config.n_heads + kv_head * split.heads_per_group) * layer.head_dim;
+            AttentionArgs args = args_of_cache(layer, *rows[i].cache, kv_head);
+            args.q = q + at;
+            args.out = out + at;
+            args.n_queries = split.heads_per_group;
+            args.first = ranges.first;
+            args.last = ranges.last;
+            attend_together(compute, variant_for(compute, split, rows[i]), args);
+        }
+    }
+}
+
 }  // namespace
+
+size_t attend_together_floats(const ModelConfig& config, size_t context) {
+    size_t most = 0;
+    for (const LayerConfig& layer : config.layers) {
+        const size_t n_queries = config.n_heads / layer.n_kv_heads;
+        most = std::max(most, attention_shared_floats(n_queries, layer.head_dim,
+                                                      context / kAttentionBlock + 2));
+    }
+    return most;
+}
 
 size_t attend_scratch_bytes(const ModelConfig& config) {
     const size_t dim = config.max_head_dim();
@@ -156,6 +254,11 @@ void attend(const Compute& compute, const ModelConfig& config, size_t index,
     const LayerConfig& layer = config.layers[index];
     const Split split =
         choose_split(config, layer, rows[0].cache->type(), rows.size(), compute.pool.n_workers());
+    if (compute.kernels.attention->score != nullptr &&
+        compute.kernels.attention_int->score != nullptr &&
+        pays_together(compute, config, layer, rows)) {
+        return attend_rows_together(compute, config, index, split, rows, q, out);
+    }
     const size_t n_tiles = count_row_tiles(rows, split);
     const size_t n_tasks = n_tiles * split.tasks_per_row_tile;
     compute.pool.parallel_for(n_tasks, 1, [&](size_t begin, size_t end, size_t worker) noexcept {

@@ -17,5 +17,7 @@ void attend(const Compute& compute, const ModelConfig& config, size_t index,
 
 /// Scratch bytes a worker needs for attend.
 size_t attend_scratch_bytes(const ModelConfig& config);
+/// Floats of Workspace::together that attend needs for so many positions.
+size_t attend_together_floats(const ModelConfig& config, size_t context);
 
 }  // namespace gemlet

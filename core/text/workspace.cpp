@@ -74,6 +74,7 @@ void Workspace::plan(const ModelConfig& config, MemoryPlan& plan) {
     plan.add("branch outputs", &branch, rows * d);
     plan.add("queries", &q, rows * q_width);
     plan.add("attention outputs", &attended, rows * q_width);
+    plan.add("attention factors", &together, attend_together_floats(config, shape.context));
     plan.add("new keys", &k, rows * widest_kv(config));
     plan.add("new values", &v, rows * widest_kv(config));
     plan.add("feed-forward gate", &gate, ffn_floats(config, shape));

@@ -19,6 +19,7 @@ struct WorkspaceShape {
     size_t max_rows = 1;    // prompt rows of one step
     size_t max_wanted = 1;  // rows whose logits are wanted
     size_t n_workers = 1;
+    size_t context = 1;              // positions
     bool float_activations = false;  // block formats multiplied in float
 };
 
@@ -41,6 +42,7 @@ struct Workspace {
     float* sine = nullptr;
     float* logits = nullptr;     // [W, vocab]
     uint8_t* packed = nullptr;   // quantised activations of the product being computed
+    float* together = nullptr;   // what workers share who attend for one row together
     uint8_t* scratch = nullptr;  // [n_workers, scratch_bytes]
     size_t scratch_bytes = 0;
     size_t row_floats = 0;  // of the widest row

@@ -60,10 +60,33 @@ constexpr size_t kMaxAttentionQueries = 64;
 /// Floats of scratch that a call with these shapes may use.
 size_t attention_scratch_floats(size_t n_queries, size_t head_dim);
 
+/// A part of one of the three steps of a shared call. Blocks are counted from the one that holds
+/// the smallest position seen (attention_blocks). memory: attention_shared_floats(...) floats, the
+/// same for all parts of a call.
+struct AttentionShare {
+    float* memory;
+    size_t begin;
+    size_t end;
+};
+
+/// Blocks from the one that holds the smallest position of the ranges to that of the largest.
+size_t attention_blocks(const AttentionArgs& args);
+/// Floats of memory that workers share to attend together.
+size_t attention_shared_floats(size_t n_queries, size_t head_dim, size_t n_blocks);
+
+/// score, weigh and add are the steps of `run` for workers that share one call, so that each key
+/// and value is read and widened once and not by every worker: score for parts of the blocks,
+/// weigh for parts of the queries, add for parts of the head (components, begin and end multiples
+/// of 16), each step after all parts of the one before. They give the bits of `run`. Threads: parts
+/// of a step touch separate memory; each worker has an args.scratch of its own. Null in variants
+/// that have no such steps.
 struct AttentionVariant {
     const char* name;
     Isa isa;
     void (*run)(const AttentionArgs& args);
+    void (*score)(const AttentionArgs& args, const AttentionShare& share) = nullptr;
+    void (*weigh)(const AttentionArgs& args, const AttentionShare& share) = nullptr;
+    void (*add)(const AttentionArgs& args, const AttentionShare& share) = nullptr;
 };
 
 /// Variants built into this library, best first, scalar last.

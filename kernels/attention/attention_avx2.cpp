@@ -5,11 +5,12 @@
 #include "kernels/vector/dot_tile.h"
 #include "kernels/vector/lane_order.h"
 #include "kernels/attention/attention_blocks.h"
+#include "kernels/attention/attention_steps.h"
 // clang-format on
 
 namespace gemlet {
 
 extern const AttentionVariant attention_avx2;
-const AttentionVariant attention_avx2 = {"avx2", Isa::avx2, run};
+const AttentionVariant attention_avx2 = with_steps<FloatSteps>("avx2", Isa::avx2, run);
 
 }  // namespace gemlet

@@ -5,11 +5,12 @@
 #include "kernels/vector/dot_tile.h"
 #include "kernels/vector/lane_order.h"
 #include "kernels/attention/attention_blocks.h"
+#include "kernels/attention/attention_steps.h"
 // clang-format on
 
 namespace gemlet {
 
 extern const AttentionVariant attention_avx512;
-const AttentionVariant attention_avx512 = {"avx512", Isa::avx512, run};
+const AttentionVariant attention_avx512 = with_steps<FloatSteps>("avx512", Isa::avx512, run);
 
 }  // namespace gemlet

@@ -176,7 +176,12 @@ void score_block(const AttentionArgs& args, const Block& block, const FloatWorks
             int key = j + column < block.begin ? block.begin : j + column;
             if (key >= block.end) key = block.end - 1;
             keys[column] = block.keys[key];
-            prefetch_row(block.values[key], args.head_dim * Elements::kBytes);
+            if (space.values_follow) {
+                prefetch_row(block.values[key], args.head_dim * Elements::kBytes);
+            }
+            if (space.keys_ahead) {
+                prefetch_later(args, keys[column], kKeysAhead, args.head_dim * Elements::kBytes);
+            }
             if (Elements::kBytes == sizeof(float)) continue;
             float* floats = space.keys + static_cast<size_t>(column) * args.head_dim;
             for (size_t d = 0; d < args.head_dim; d += kPartLanes) {
@@ -278,6 +283,9 @@ void add_slice(const AttentionArgs& args, const Block& block, const FloatWorkspa
     for (int j = block.begin; j < block.end; ++j) {
         float* to = values + static_cast<size_t>(j) * kWidth;
         const uint8_t* from = block.values[j] + d * Elements::kBytes;
+        if (space.values_ahead) {
+            prefetch_later(args, from, kAttentionBlock, kWidth * Elements::kBytes);
+        }
 #pragma GCC unroll 4
         for (size_t i = 0; i < kWidth; i += kPartLanes) {
             part_store(to + i, Elements::load(from + i * Elements::kBytes));
@@ -299,40 +307,71 @@ void add_slice(const AttentionArgs& args, const Block& block, const FloatWorkspa
     if (left == 3) add_tile(Rows<3>{});
 }
 
+// Adds the components begin .. end - 1 of the block's values.
+template <class Elements>
+void add_slices(const AttentionArgs& args, const Block& block, const FloatWorkspace& space,
+                size_t begin, size_t end) {
+    constexpr size_t kWide = kSliceParts * kPartLanes;
+    size_t d = begin;
+    for (; d + kWide <= end; d += kWide) add_slice<kSliceParts, Elements>(args, block, space, d);
+    for (; d < end; d += 16) add_slice<kParts, Elements>(args, block, space, d);
+}
+
 template <class Elements>
 void add_block(const AttentionArgs& args, int32_t start, Block& block,
                const FloatWorkspace& space) {
-    constexpr size_t kWide = kSliceParts * kPartLanes;
     find_slots(args, start, block);
     score_block<Elements>(args, block, space);
     for (size_t query = 0; query < args.n_queries; ++query) {
         if (block.first[query] < block.last[query]) weigh_query(args, block, space, query);
     }
-    size_t d = 0;
-    for (; d + kWide <= args.head_dim; d += kWide) {
-        add_slice<kSliceParts, Elements>(args, block, space, d);
+    add_slices<Elements>(args, block, space, 0, args.head_dim);
+}
+
+// Calls body with the elements of the cache.
+template <class Body>
+void with_elements(KvType type, const Body& body) {
+    switch (type) {
+        case KvType::f32:
+            return body(WeightsF32{});
+        case KvType::f16:
+            return body(WeightsF16{});
+        case KvType::i8:
+            return body(WeightsI8{});
     }
-    for (; d < args.head_dim; d += 16) add_slice<kParts, Elements>(args, block, space, d);
 }
 
 void run(const AttentionArgs& args) {
-    const FloatWorkspace space = cut_scratch(args);
+    FloatWorkspace space = cut_scratch(args);
+    space.values_follow = true;
     start_softmax(args, space);
-    for_each_block(args, [&](int32_t start, Block& block) {
-        switch (args.kv_type) {
-            case KvType::f32:
-                add_block<WeightsF32>(args, start, block, space);
-                break;
-            case KvType::f16:
-                add_block<WeightsF16>(args, start, block, space);
-                break;
-            case KvType::i8:
-                add_block<WeightsI8>(args, start, block, space);
-                break;
-        }
+    with_elements(args.kv_type, [&]<class Elements>(Elements) {
+        for_blocks(args, 0, attention_blocks(args), [&](int32_t start, Block& block, size_t) {
+            add_block<Elements>(args, start, block, space);
+        });
     });
-    finish(args, space);
+    finish(args, space, 0, args.head_dim);
 }
+
+// What the steps of a shared call do with a block (attention_steps.h).
+struct FloatSteps {
+    using Space = FloatWorkspace;
+    static Space start_scores(const AttentionArgs& args) { return cut_scratch(args); }
+    static void score(const AttentionArgs& args, Block& block, const Space& space) {
+        with_elements(args.kv_type,
+                      [&]<class Elements>(Elements) { score_block<Elements>(args, block, space); });
+    }
+    static void weigh(const AttentionArgs& args, const Block& block, const Space& space,
+                      size_t query) {
+        if (block.first[query] < block.last[query]) weigh_query(args, block, space, query);
+    }
+    static void add(const AttentionArgs& args, Block& block, const Space& space, size_t begin,
+                    size_t end) {
+        with_elements(args.kv_type, [&]<class Elements>(Elements) {
+            add_slices<Elements>(args, block, space, begin, end);
+        });
+    }
+};
 
 }  // namespace
 }  // namespace gemlet

@@ -5,11 +5,12 @@
 #include "kernels/vector/dot_tile.h"
 #include "kernels/vector/lane_order.h"
 #include "kernels/attention/attention_blocks.h"
+#include "kernels/attention/attention_steps.h"
 // clang-format on
 
 namespace gemlet {
 
 extern const AttentionVariant attention_neon;
-const AttentionVariant attention_neon = {"neon", Isa::neon, run};
+const AttentionVariant attention_neon = with_steps<FloatSteps>("neon", Isa::neon, run);
 
 }  // namespace gemlet

@@ -19,6 +19,13 @@ struct Workspace {
     float* sums;        // [n_queries, 16]
     float* max;         // [n_queries]
     float* correction;  // [n_queries]
+    int16_t* codes;     // [n_queries, kBlock], of the factors; attention_int only
+    float* unit;        // [n_queries], of the codes; attention_int only
+    // Values are added right after the scores: those are computed while the values are fetched.
+    bool values_follow = false;
+    // Else each step asks for what it will read of the cache a few rows later.
+    bool keys_ahead = false;
+    bool values_ahead = false;
 };
 
 // One block of keys. Indices count from the block's start; begin .. end - 1 is what some query
@@ -70,6 +77,15 @@ inline void prefetch_row(const uint8_t* row, size_t n_bytes) {
     }
 }
 
+// Asks for what lies `n_rows` slots behind a row. At the end of a ring that is nothing useful, and
+// no fault.
+inline void prefetch_later(const AttentionArgs& args, const uint8_t* row, size_t n_rows,
+                           size_t n_bytes) {
+    const uintptr_t later = reinterpret_cast<uintptr_t>(row) + n_rows * args.slot_stride_bytes;
+    prefetch_row(reinterpret_cast<const uint8_t*>(later), n_bytes);
+}
+constexpr size_t kKeysAhead = 8;  // slots
+
 // Turns the scores of one query into the factors of the values; brings maximum, correction and
 // sums up to date.
 void weigh_query(const AttentionArgs& args, const Block& block, const Workspace& space,
@@ -109,7 +125,8 @@ void weigh_query(const AttentionArgs& args, const Block& block, const Workspace&
     }
 }
 
-void finish(const AttentionArgs& args, const Workspace& space) {
+// Writes the components begin .. end - 1 of the results.
+void finish(const AttentionArgs& args, const Workspace& space, size_t begin, size_t end) {
     for (size_t query = 0; query < args.n_queries; ++query) {
         Part lanes[kParts];
         for (size_t i = 0; i < kParts; ++i) {
@@ -118,7 +135,7 @@ void finish(const AttentionArgs& args, const Workspace& space) {
         const Part sum = part_set(part_tree(lanes));
         const float* o = space.o + query * args.head_dim;
         float* out = args.out + query * args.out_stride;
-        for (size_t d = 0; d < args.head_dim; d += kPartLanes) {
+        for (size_t d = begin; d < end; d += kPartLanes) {
             part_store(out + d, part_div(part_load(o + d), sum));
         }
     }
@@ -132,23 +149,20 @@ void start_softmax(const AttentionArgs& args, const Workspace& space) {
     for (size_t i = 0; i < args.n_queries; ++i) space.max[i] = -INFINITY;
 }
 
-// Calls add(start, block) for every block of which some query sees a key; the block's ranges are
-// filled in, its slots are not.
-template <class Add>
-void for_each_block(const AttentionArgs& args, const Add& add) {
-    int32_t begin = args.first[0];
-    int32_t end = args.last[0];
-    for (size_t i = 1; i < args.n_queries; ++i) {
-        if (args.first[i] < begin) begin = args.first[i];
-        if (args.last[i] > end) end = args.last[i];
-    }
+// Calls step(start, block, index) for the blocks begin .. end - 1, counted from the first one that
+// holds a key, of which some query sees a key; the block's ranges are filled in, its slots are not.
+template <class Step>
+void for_blocks(const AttentionArgs& args, size_t begin, size_t end, const Step& step) {
+    int32_t first = args.first[0];
+    for (size_t i = 1; i < args.n_queries; ++i)
+        first = args.first[i] < first ? args.first[i] : first;
     Block block;
     memset(block.k_scale, 0, sizeof(block.k_scale));
     memset(block.v_scale, 0, sizeof(block.v_scale));
     // The start is counted in blocks, since the position behind the last block may be too large.
-    for (int32_t i = begin / kBlock; i <= (end - 1) / kBlock; ++i) {
-        const int32_t start = i * kBlock;
-        if (find_ranges(args, start, block)) add(start, block);
+    for (size_t index = begin; index < end; ++index) {
+        const int32_t start = (first / kBlock + static_cast<int32_t>(index)) * kBlock;
+        if (find_ranges(args, start, block)) step(start, block, index);
     }
 }
 

@@ -20,11 +20,12 @@ inline IntSums int_madd(IntSums sum, IntPart a, IntPart b) {
 }  // namespace
 }  // namespace gemlet
 
+#include "kernels/attention/attention_steps.h"
 #include "kernels/attention_int/attention_int_blocks.h"
 
 namespace gemlet {
 
 extern const AttentionVariant attention_int_avx2;
-const AttentionVariant attention_int_avx2 = {"avx2", Isa::avx2, run};
+const AttentionVariant attention_int_avx2 = with_steps<IntSteps>("avx2", Isa::avx2, run);
 
 }  // namespace gemlet

@@ -18,11 +18,12 @@ inline IntSums int_madd(IntSums sum, IntPart a, IntPart b) {
 }  // namespace
 }  // namespace gemlet
 
+#include "kernels/attention/attention_steps.h"
 #include "kernels/attention_int/attention_int_blocks.h"
 
 namespace gemlet {
 
 extern const AttentionVariant attention_int_avx512;
-const AttentionVariant attention_int_avx512 = {"avx512", Isa::avx512, run};
+const AttentionVariant attention_int_avx512 = with_steps<IntSteps>("avx512", Isa::avx512, run);
 
 }  // namespace gemlet

@@ -18,11 +18,13 @@ inline IntSums int_madd(IntSums sum, IntPart a, IntPart b) {
 }  // namespace
 }  // namespace gemlet
 
+#include "kernels/attention/attention_steps.h"
 #include "kernels/attention_int/attention_int_blocks.h"
 
 namespace gemlet {
 
 extern const AttentionVariant attention_int_avx512vnni;
-const AttentionVariant attention_int_avx512vnni = {"avx512vnni", Isa::avx512vnni, run};
+const AttentionVariant attention_int_avx512vnni =
+    with_steps<IntSteps>("avx512vnni", Isa::avx512vnni, run);
 
 }  // namespace gemlet

@@ -18,11 +18,12 @@ inline IntSums int_madd(IntSums sum, IntPart a, IntPart b) {
 }  // namespace
 }  // namespace gemlet
 
+#include "kernels/attention/attention_steps.h"
 #include "kernels/attention_int/attention_int_blocks.h"
 
 namespace gemlet {
 
 extern const AttentionVariant attention_int_avxvnni;
-const AttentionVariant attention_int_avxvnni = {"avxvnni", Isa::avxvnni, run};
+const AttentionVariant attention_int_avxvnni = with_steps<IntSteps>("avxvnni", Isa::avxvnni, run);
 
 }  // namespace gemlet

@@ -25,12 +25,10 @@ constexpr size_t kKeyPairs = kAttentionBlock / 2;
 
 // The parts of the caller's scratch; rows of codes are padded with zeros to `stride`.
 struct IntWorkspace : Workspace {
-    size_t stride;   // codes in a row, a multiple of kIntCodes
-    int16_t* q;      // [n_queries, stride]
-    int16_t* keys;   // [kIntKeys, stride]
-    int16_t* codes;  // [n_queries, kAttentionBlock], of the values' factors
-    float* q_unit;   // [n_queries]
-    float* unit;     // [n_queries], of the factors
+    size_t stride;  // codes in a row, a multiple of kIntCodes
+    int16_t* q;     // [n_queries, stride]
+    int16_t* keys;  // [kIntKeys, stride]
+    float* q_unit;  // [n_queries]
 };
 
 IntWorkspace cut_int_scratch(const AttentionArgs& args) {
@@ -133,7 +131,12 @@ void score_tiles(const IntWorkspace& space, size_t query, float* p) {
 void score_block(const AttentionArgs& args, const Block& block, const IntWorkspace& space) {
     constexpr int kStep = static_cast<int>(kIntKeys);
     for (int j = block.begin / kStep * kStep; j < block.end; j += kStep) {
-        for (int key = j; key < j + kStep; ++key) prefetch_row(block.values[key], args.head_dim);
+        for (int key = j; key < j + kStep && space.values_follow; ++key) {
+            prefetch_row(block.values[key], args.head_dim);
+        }
+        for (int key = j; key < j + kStep && space.keys_ahead; ++key) {
+            prefetch_later(args, block.keys[key], kKeysAhead, args.head_dim);
+        }
         widen_keys(args, block.keys + j, space);
         float* p = space.p + j;
         size_t query = 0;
@@ -146,28 +149,26 @@ void score_block(const AttentionArgs& args, const Block& block, const IntWorkspa
     }
 }
 
-// Turns the scores of every query into codes of the values' factors.
-void weigh_block(const AttentionArgs& args, const Block& block, const IntWorkspace& space) {
-    for (size_t query = 0; query < args.n_queries; ++query) {
-        int16_t* codes = space.codes + query * kAttentionBlock;
-        if (block.first[query] >= block.last[query]) {
-            memset(codes, 0, kAttentionBlock * sizeof(int16_t));
-            space.unit[query] = 0.0F;
-            space.correction[query] = 1.0F;
-            continue;
-        }
-        weigh_query(args, block, space, query);
-        float* p = space.p + query * kAttentionBlock;
-#pragma GCC unroll 4
-        for (size_t i = 0; i < kBlockParts; ++i) {
-            const int lane = static_cast<int>(i * kPartLanes);
-            const Part factor = part_load(p + i * kPartLanes);
-            part_store(p + i * kPartLanes,
-                       part_in_range(factor, part_zero(), block.first[query] - lane,
-                                     block.last[query] - lane));
-        }
-        space.unit[query] = round_to_codes(p, kAttentionBlock, codes);
+// Turns the scores of a query into codes of the values' factors.
+void weigh_codes(const AttentionArgs& args, const Block& block, const IntWorkspace& space,
+                 size_t query) {
+    int16_t* codes = space.codes + query * kAttentionBlock;
+    if (block.first[query] >= block.last[query]) {
+        memset(codes, 0, kAttentionBlock * sizeof(int16_t));
+        space.unit[query] = 0.0F;
+        space.correction[query] = 1.0F;
+        return;
     }
+    weigh_query(args, block, space, query);
+    float* p = space.p + query * kAttentionBlock;
+#pragma GCC unroll 4
+    for (size_t i = 0; i < kBlockParts; ++i) {
+        const int lane = static_cast<int>(i * kPartLanes);
+        const Part factor = part_load(p + i * kPartLanes);
+        part_store(p + i * kPartLanes, part_in_range(factor, part_zero(), block.first[query] - lane,
+                                                     block.last[query] - lane));
+    }
+    space.unit[query] = round_to_codes(p, kAttentionBlock, codes);
 }
 
 // A slice of the block's values: the components d .. of pairs of keys, alternating.
@@ -226,6 +227,10 @@ void add_slice(const AttentionArgs& args, const Block& block, const IntWorkspace
         int16_t* to = values + pair * kWidthParts * kIntCodes;
         const uint8_t* even = block.values[2 * pair] + d;
         const uint8_t* odd = block.values[2 * pair + 1] + d;
+        if (space.values_ahead) {
+            prefetch_later(args, even, kAttentionBlock, kWidthParts * kIntLanes);
+            prefetch_later(args, odd, kAttentionBlock, kWidthParts * kIntLanes);
+        }
 #pragma GCC unroll 4
         for (size_t i = 0; i < kWidthParts; ++i) {
             int_store(to + i * kIntCodes,
@@ -239,27 +244,54 @@ void add_slice(const AttentionArgs& args, const Block& block, const IntWorkspace
     for (; query < args.n_queries; ++query) add_values<1, kWidthParts>(args, space, slice, query);
 }
 
-void add_block(const AttentionArgs& args, int32_t start, Block& block, const IntWorkspace& space) {
-    find_slots(args, start, block);
-    fill_block(block);
-    score_block(args, block, space);
-    weigh_block(args, block, space);
+// Adds the components begin .. end - 1 of the block's values.
+void add_slices(const AttentionArgs& args, const Block& block, const IntWorkspace& space,
+                size_t begin, size_t end) {
     constexpr size_t kWide = kIntSliceParts * kPartLanes;
-    size_t d = 0;
-    for (; d + kWide <= args.head_dim; d += kWide) {
-        add_slice<kIntSliceParts>(args, block, space, d);
-    }
-    for (; d < args.head_dim; d += 16) add_slice<kParts>(args, block, space, d);
+    size_t d = begin;
+    for (; d + kWide <= end; d += kWide) add_slice<kIntSliceParts>(args, block, space, d);
+    for (; d < end; d += 16) add_slice<kParts>(args, block, space, d);
 }
 
 void run(const AttentionArgs& args) {
-    const IntWorkspace space = cut_int_scratch(args);
+    IntWorkspace space = cut_int_scratch(args);
+    space.values_follow = true;
     round_queries(args, space);
     start_softmax(args, space);
-    for_each_block(args,
-                   [&](int32_t start, Block& block) { add_block(args, start, block, space); });
-    finish(args, space);
+    for_blocks(args, 0, attention_blocks(args), [&](int32_t start, Block& block, size_t) {
+        find_slots(args, start, block);
+        fill_block(block);
+        score_block(args, block, space);
+        for (size_t query = 0; query < args.n_queries; ++query) {
+            weigh_codes(args, block, space, query);
+        }
+        add_slices(args, block, space, 0, args.head_dim);
+    });
+    finish(args, space, 0, args.head_dim);
 }
+
+// What the steps of a shared call do with a block (kernels/attention/attention_steps.h).
+struct IntSteps {
+    using Space = IntWorkspace;
+    static Space start_scores(const AttentionArgs& args) {
+        const Space space = cut_int_scratch(args);
+        round_queries(args, space);
+        return space;
+    }
+    static void score(const AttentionArgs& args, Block& block, const Space& space) {
+        fill_block(block);
+        score_block(args, block, space);
+    }
+    static void weigh(const AttentionArgs& args, const Block& block, const Space& space,
+                      size_t query) {
+        weigh_codes(args, block, space, query);
+    }
+    static void add(const AttentionArgs& args, Block& block, const Space& space, size_t begin,
+                    size_t end) {
+        fill_block(block);
+        add_slices(args, block, space, begin, end);
+    }
+};
 
 }  // namespace
 }  // namespace gemlet

@@ -6,11 +6,12 @@
 #include "kernels/attention/attention_softmax.h"
 #include "kernels/attention_int/int_part_neon.h"
 #include "kernels/attention_int/attention_int_blocks.h"
+#include "kernels/attention/attention_steps.h"
 // clang-format on
 
 namespace gemlet {
 
 extern const AttentionVariant attention_int_neon;
-const AttentionVariant attention_int_neon = {"neon", Isa::neon, run};
+const AttentionVariant attention_int_neon = with_steps<IntSteps>("neon", Isa::neon, run);
 
 }  // namespace gemlet

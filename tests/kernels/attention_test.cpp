@@ -132,6 +132,26 @@ class Problem {
         return {out.data(), out.data() + out.size()};
     }
 
+    /// In three steps, each cut into parts of at most so many blocks, queries and components, whose
+    /// last one comes first.
+    std::vector<float> run_shared(const AttentionVariant& variant, size_t n_blocks,
+                                  size_t n_queries, size_t n_components) {
+        const size_t all_blocks = attention_blocks(args(nullptr));
+        GuardedBuffer<float> out(q_.size());
+        GuardedBuffer<float> memory(attention_shared_floats(ranges_.size(), head_dim_, all_blocks));
+        std::fill_n(memory.data(), memory.size(), test::canary());
+        const auto step = [&](auto* function, size_t n, size_t part) {
+            for (size_t i = (n + part - 1) / part; i-- > 0;) {
+                std::fill_n(scratch_.data(), scratch_.size(), test::canary());
+                function(args(out.data()), {memory.data(), i * part, std::min(n, (i + 1) * part)});
+            }
+        };
+        step(variant.score, all_blocks, n_blocks);
+        step(variant.weigh, ranges_.size(), n_queries);
+        step(variant.add, head_dim_, n_components);
+        return {out.data(), out.data() + out.size()};
+    }
+
     double key(int32_t position, size_t d) const { return at(k_, k_scale_, position, d); }
     double value(int32_t position, size_t d) const { return at(v_, v_scale_, position, d); }
     double value_scale(int32_t position) const {
@@ -284,6 +304,24 @@ TEST_P(AttentionVariants, give_the_same_bits_however_queries_are_split) {
             GetParam().tested.variant->run(args);
         }
         expect_same_bits(got, want);
+    }
+}
+
+TEST_P(AttentionVariants, give_the_bits_of_scalar_when_workers_share_a_call) {
+    GEMLET_SKIP_UNLESS_RUNS(GetParam().tested);
+    const AttentionVariant& variant = *GetParam().tested.variant;
+    if (variant.score == nullptr) GTEST_SKIP() << "has no steps to share";
+    for (const KvType type : GetParam().arithmetic.types) {
+        uint32_t seed = 61;
+        for (const Case& c : cases()) {
+            SCOPED_TRACE(std::string(c.name) + " " + type_name(type) + " seed " +
+                         std::to_string(seed));
+            Problem problem(type, c.head_dim, c.n_slots, c.end, c.ranges, seed++);
+            const std::vector<float> want = problem.run(*GetParam().arithmetic.scalar);
+            expect_same_bits(problem.run_shared(variant, 1, 1, 16), want);
+            expect_same_bits(problem.run_shared(variant, 3, 2, 48), want);
+            expect_same_bits(problem.run_shared(variant, 1000, 64, 512), want);
+        }
     }
 }
 
