@@ -48,6 +48,17 @@ uint64_t resident_table(const EngineParts& parts) {
     return std::min<uint64_t>(table, kDistinctTokens * kTableBytesPerToken);
 }
 
+/// What the cache holds if nobody says: what the checkpoint was trained with.
+KvType own_kv_type(const TextWeights& weights, const ModelConfig& config) {
+    const bool scales =
+        std::all_of(weights.layers.begin(),
+                    weights.layers.begin() + static_cast<ptrdiff_t>(config.n_owning_layers),
+                    [](const LayerWeights& layer) {
+                        return layer.k_cache_scale > 0 && layer.v_cache_scale > 0;
+                    });
+    return scales ? KvType::i8 : KvType::f16;
+}
+
 uint64_t resident_at(const EngineParts& parts, size_t context) {
     const ModelConfig& config = parts.checkpoint.config();
     KvCacheShape shape = parts.cache_shape();
@@ -115,6 +126,7 @@ Result<std::unique_ptr<EngineParts>> prepare(const std::string& path, const Engi
     Result<TextWeights> weights = bind_text_weights(parts->checkpoint, config, fault_file);
     GEMLET_TRY(weights);
     parts->weights = std::move(*weights);
+    if (!parts->options.kv_type) parts->options.kv_type = own_kv_type(parts->weights, config);
     parts->rotary = make_rotary_tables(config);
     parts->isas = detect_isas();
     if (options.isa_cap) parts->isas = cap_isas(parts->isas, *options.isa_cap);
@@ -168,7 +180,7 @@ size_t EngineParts::max_rows() const {
 }
 
 KvCacheShape EngineParts::cache_shape() const {
-    return {options.kv_type, options.context, max_rows()};
+    return {options.kv_type.value_or(KvType::f16), options.context, max_rows()};
 }
 
 WorkspaceShape EngineParts::workspace_shape() const {

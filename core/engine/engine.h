@@ -22,7 +22,9 @@ struct EngineOptions {
     size_t n_threads = 0;        // 0: one per physical core this process may use
     std::optional<Isa> isa_cap;  // use nothing beyond this instruction set
     size_t context = 0;          // positions; 0: the model's, at most kDefaultContext
-    KvType kv_type = KvType::f16;
+    // None: int8 where the checkpoint brings scales for it (QAT mobile), else f16. An open engine's
+    // options say which.
+    std::optional<KvType> kv_type;
     size_t chunk = 512;              // prompt rows of one step
     size_t max_wanted = 1;           // rows of one step whose logits can be wanted
     size_t parallel = 1;             // conversations of a Batch: each has a KV cache of its own

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <new>
+#include <optional>
 
 #include "frontends/c_api/handles.h"
 #include "frontends/text/tokenizer/detokenizer.h"
@@ -24,13 +25,15 @@ using gemlet::c_api::write_sized;
 
 namespace {
 
-Status read_kv_type(const gemlet_model_options& given, KvType& type) {
+Status read_kv_type(const gemlet_model_options& given, std::optional<KvType>& type) {
     // C lets anything be written to an enumeration; C++ must not even load it as one.
     int value = 0;
     static_assert(sizeof(value) == sizeof(given.kv_type));
     std::memcpy(&value, &given.kv_type, sizeof(value));
     switch (value) {
         case GEMLET_KV_DEFAULT:
+            type = std::nullopt;
+            return {};
         case GEMLET_KV_F16:
             type = KvType::f16;
             return {};

@@ -52,7 +52,7 @@ GEMLET_API const char* gemlet_status_text(gemlet_status status);
 
 /// Type of stored keys and values.
 typedef enum gemlet_kv_type {
-    GEMLET_KV_DEFAULT = 0,  // f16
+    GEMLET_KV_DEFAULT = 0,  // int8 where the model has scales for it (QAT mobile), else f16
     GEMLET_KV_F32 = 1,
     GEMLET_KV_F16 = 2,
     GEMLET_KV_INT8 = 3

@@ -192,7 +192,7 @@ Json report(const Engine& engine, const Options& options, const Measured& measur
         // The sessions of a step share the weights.
         const double bytes = static_cast<double>(facts.weight_bytes_per_token) /
                                  static_cast<double>(options.bench_parallel) +
-                             kv_bytes_per_token(engine.config(), engine.options().kv_type, length);
+                             kv_bytes_per_token(engine.config(), *engine.options().kv_type, length);
         out.set("decode",
                 measured.decode.json(measured.decode.median() * bytes / ceilings.read_bytes_per_s));
         out.set("decode_bytes_per_token", Json::of_number(bytes));

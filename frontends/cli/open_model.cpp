@@ -12,7 +12,7 @@ TowerPrecision precision_of(const std::string& name) {
 
 }  // namespace
 
-EngineOptions engine_options(const Options& options, KvType default_kv) {
+EngineOptions engine_options(const Options& options, std::optional<KvType> default_kv) {
     EngineOptions engine;
     engine.n_threads = options.threads;
     if (!options.isa.empty()) engine.isa_cap = isa_from_name(options.isa);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/engine/engine.h"
@@ -12,8 +13,9 @@
 
 namespace gemlet {
 
-/// Translates the options every command shares. `default_kv` is used where --kv is not given.
-EngineOptions engine_options(const Options& options, KvType default_kv = KvType::f16);
+/// Translates the options every command shares. `default_kv` is used where --kv is not given;
+/// none is what the checkpoint brings scales for.
+EngineOptions engine_options(const Options& options, std::optional<KvType> default_kv = {});
 
 /// Opens the model; on a fault returns null and fills `failure`.
 std::unique_ptr<Engine> open_engine(const Options& options, const EngineOptions& engine,

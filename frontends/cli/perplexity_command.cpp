@@ -81,7 +81,8 @@ Result<MeasuredText> read_measured_text(const Options& options, const Engine& en
 }
 
 EngineOptions perplexity_engine_options(const Options& options) {
-    EngineOptions settings = engine_options(options);
+    // The cache of the programs whose figures people compare with.
+    EngineOptions settings = engine_options(options, KvType::f16);
     settings.max_wanted = std::min(settings.chunk, kPerplexityRows);
     if (settings.context == 0) settings.context = std::max<size_t>(options.window, 16);
     return settings;
