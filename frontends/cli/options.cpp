@@ -241,7 +241,8 @@ void add_quantize(CLI::App& app, Options& o) {
         ->check(CLI::IsMember({"round", "search", "gptq"}));
     quantize
         ->add_option("--calibration", o.calibration,
-                     "texts that show what the model is used for (default: a text of its own)")
+                     "texts that show what the model is used for (default: text, pictures and "
+                     "sounds of its own)")
         ->check(CLI::ExistingFile);
     quantize
         ->add_option("--calibration-tokens", o.calibration_tokens, "most tokens of these that run")

@@ -5,14 +5,13 @@
 #include <string>
 #include <vector>
 
-#include "core/files/mapped_file.h"
 #include "core/json.h"
+#include "frontends/cli/calibration_prompts.h"
 #include "frontends/cli/commands.h"
 #include "frontends/cli/interrupt.h"
 #include "frontends/cli/open_model.h"
 #include "frontends/cli/progress.h"
 #include "frontends/cli/quantize_vocabulary.h"
-#include "quant/convert/calibration_text.h"
 #include "quant/convert/linear_algebra.h"
 #include "quant/convert/mobile.h"
 #include "quant/convert/quantize.h"
@@ -21,45 +20,11 @@ namespace gemlet {
 namespace {
 
 constexpr int kInterruptedExit = 130;
-constexpr size_t kPromptTokens = 512;
 
 Method method_of(const std::string& name) {
     if (name == "round") return Method::round;
     if (name == "search" || (name.empty() && !have_linear_algebra())) return Method::search;
     return Method::gptq;
-}
-
-/// Cuts a text into prompts that begin with BOS.
-void add_prompts(const Tokenizer& tokenizer, std::string_view text, size_t most_tokens,
-                 std::vector<CalibrationPrompt>& prompts) {
-    const std::vector<int32_t> ids = tokenizer.encode(text, true);
-    for (size_t at = 0; at < ids.size() && at < most_tokens; at += kPromptTokens - 1) {
-        const size_t n = std::min(kPromptTokens - 1, ids.size() - at);
-        CalibrationPrompt prompt;
-        prompt.ids.push_back(tokenizer.vocabulary().bos());
-        const auto begin = ids.begin() + static_cast<ptrdiff_t>(at);
-        prompt.ids.insert(prompt.ids.end(), begin, begin + static_cast<ptrdiff_t>(n));
-        prompts.push_back(std::move(prompt));
-    }
-}
-
-Status collect_prompts(const Options& options, const Tokenizer& tokenizer,
-                       std::vector<CalibrationPrompt>& prompts, std::string& fault_file) {
-    if (options.calibration.empty()) {
-        add_prompts(tokenizer, calibration_text(), options.calibration_tokens, prompts);
-        return {};
-    }
-    const size_t share =
-        std::max<size_t>(1, options.calibration_tokens / options.calibration.size());
-    for (const std::string& path : options.calibration) {
-        fault_file = path;
-        const Result<MappedFile> file = MappedFile::open(path);
-        GEMLET_TRY(file);
-        add_prompts(tokenizer,
-                    {reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size()},
-                    share, prompts);
-    }
-    return {};
 }
 
 void print(const QuantizeReport& report) {

@@ -70,6 +70,20 @@ class Quantize(unittest.TestCase):
         self.assertEqual(again.returncode, 0, again.stderr)
         self.assertEqual(call("tokenize", path, "Grüße, 42").stdout, call("tokenize", NANO, "Grüße, 42").stdout)
 
+    def test_calibration_has_pictures_and_sounds(self):
+        """Without files of one's own there are prompts beside the text's 1,024 tokens."""
+        text = self.folder / "text"
+        text.write_text("All of them came to see the new bridge. " * 400)
+        counts = []
+        for options in ((), ("--calibration", text)):
+            done = call("quantize", NANO, self.folder / f"m{len(counts)}", "--scheme", "mobile:w8", "--method", "round",
+                        "--calibration-tokens", 1022, *options)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            counts.append(json.loads(done.stdout)["calibration_tokens"])
+        self.assertEqual(counts[1], 1024)
+        self.assertGreater(counts[0], counts[1] + 100)  # both of them, at most an eighth of the text each
+        self.assertLessEqual(counts[0], counts[1] + 2 * (1022 // 8))
+
     def test_mobile(self):
         """The text is close to the original, and the quantised encoders open."""
         path = self.folder / "mobile"

@@ -17,6 +17,7 @@ import numpy as np
 
 FILE_TYPES = {"q4_0": 2, "q4_k": 15, "q2_k": 10, "q3_k": 12, "q5_k": 17, "q6_k": 18, "q8_0": 7, "iq4_xs": 30}
 WINDOW = 512
+PARTS = ("prose", "docs", "chat", "mixed")
 CALIBRATION = pathlib.Path(__file__).parents[2] / "quant/convert/calibration"
 
 
@@ -30,7 +31,7 @@ class Tensor(ctypes.Structure):
 
 def calibration_tokens(gemlet, model):
     ids = []
-    for part in ("prose", "docs", "chat", "mixed"):
+    for part in PARTS:
         text = (CALIBRATION / (part + ".txt")).read_text(encoding="utf-8")
         done = subprocess.run([gemlet, "tokenize", model, "--special"], input=text, capture_output=True,
                               encoding="utf-8", check=True)
@@ -118,11 +119,15 @@ def main():
     gemlet, model, text = sys.argv[1:4]
     folder = pathlib.Path(sys.argv[4])
     means = importance(gemlet, model)
+    text_only = folder / "calibration.txt"  # as theirs has it: no pictures and sounds
+    text_only.write_text("".join((CALIBRATION / (part + ".txt")).read_text(encoding="utf-8") for part in PARTS),
+                         encoding="utf-8")
     print(f"importance of {len(means)} matrices", file=sys.stderr)
     print("| type | bytes | KL | llama.cpp's bytes | llama.cpp's KL | less by | logits apart (spreads) |")
     for name in sys.argv[5:] or ("q4_0", "q4_k", "q2_k"):
         ours, theirs = folder / f"ours-{name}.gguf", folder / f"theirs-{name}.gguf"
-        subprocess.run([gemlet, "quantize", model, ours, "--scheme", "gguf:" + name], check=True, capture_output=True)
+        subprocess.run([gemlet, "quantize", model, ours, "--scheme", "gguf:" + name, "--calibration", text_only], check=True,
+                       capture_output=True)
         quantize_theirs(model, theirs, FILE_TYPES[name], means)
         a, b = divergence(gemlet, model, ours, text), divergence(gemlet, model, theirs, text)
         sizes = (path.stat().st_size for path in (ours, theirs))
