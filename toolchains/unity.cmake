@@ -1,0 +1,51 @@
+# Joined files (GEMLET_JOIN_FILES, on in the presets that tests/run.sh builds beside `dev`): up to eight .cpp files of one
+# folder are compiled as one, so that the headers they share are read once. It halves the time that they take to compile.
+# `dev` and `release` compile each file by itself, so a missing include is found there.
+#
+# Files of one folder must then not give the same name to different things in their anonymous namespaces. Where they
+# do, rename one, or list the file here: these are compiled by themselves.
+set(GEMLET_APART_FILES
+  frontends/text/tokenizer/piece_map.cpp
+  frontends/text/chat/parser.cpp frontends/text/chat/python_text.cpp frontends/text/chat/renderer.cpp
+  frontends/image/resize.cpp frontends/image/video_ffmpeg.cpp frontends/image/formats/jpeg_reader.cpp
+  frontends/image/formats/png_reader.cpp frontends/image/formats/webp_reader.cpp
+  frontends/audio/source_mpg123.cpp frontends/audio/source_ffmpeg.cpp
+  tests/formats/float16_test.cpp tests/formats/quantize_test.cpp
+  tests/core/safetensors_test.cpp tests/core/batch_test.cpp)
+
+# gemlet_join_files(TARGET..): joins the files of each target, folder by folder. Files with options of their own
+# (instruction sets, third-party headers) stay apart by themselves.
+function(gemlet_join_files)
+  foreach(target IN LISTS ARGN)
+    get_target_property(files ${target} SOURCES)
+    get_target_property(base ${target} SOURCE_DIR)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+    set(previous "")
+    set(n_in_folder 0)
+    foreach(file IN LISTS files)
+      if(NOT file MATCHES "^[^$].*\\.cpp$")
+        continue()
+      endif()
+      cmake_path(ABSOLUTE_PATH file BASE_DIRECTORY ${base} NORMALIZE OUTPUT_VARIABLE path)
+      cmake_path(RELATIVE_PATH path BASE_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE name)
+      if(name IN_LIST GEMLET_APART_FILES)
+        continue()
+      endif()
+      cmake_path(GET name PARENT_PATH folder)
+      if(NOT folder STREQUAL previous)
+        set(previous ${folder})
+        set(n_in_folder 0)
+      endif()
+      math(EXPR part "${n_in_folder} / 8")
+      math(EXPR n_in_folder "${n_in_folder} + 1")
+      string(MAKE_C_IDENTIFIER "${folder}_${part}" group)
+      set_source_files_properties(${path} TARGET_DIRECTORY ${target} PROPERTIES UNITY_GROUP ${group})
+    endforeach()
+  endforeach()
+endfunction()
+
+# What changes little; tests: by room.
+set(GEMLET_JOINED_TESTS formats kernels core text image audio vision sound golden)
+if(GEMLET_JOIN_FILES)
+  gemlet_join_files(gemlet_text gemlet_image gemlet_audio)
+endif()
