@@ -20,7 +20,7 @@ namespace {
 
 constexpr int32_t kFloatPositions = 2048;
 // Fewer keys do not pay for two more parallel regions.
-constexpr size_t kLeastTogetherBlocks = 8;
+constexpr int32_t kLeastTogetherKeys = 256;
 
 struct Ranges {
     int32_t first[kMaxAttentionQueries];
@@ -154,41 +154,27 @@ void run_task(const Compute& compute, const ModelConfig& config, size_t index, c
     }
 }
 
-/// Calls body(begin, end, worker) for parts of n items in parallel, about `n_parts` of them, each a
-/// multiple of `unit` but for the last.
-template <class Body>
-void for_parts(ThreadPool& pool, size_t n, size_t n_parts, size_t unit, const Body& body) {
-    const size_t part = ((n + n_parts - 1) / n_parts + unit - 1) / unit * unit;
-    pool.parallel_for(
-        (n + part - 1) / part, 1, [&](size_t begin, size_t end, size_t worker) noexcept {
-            for (size_t i = begin; i < end; ++i) {
-                body(AttentionShare{nullptr, i * part, std::min(n, (i + 1) * part)}, worker);
-            }
-        });
-}
-
 /// All workers attend for one row and the query heads of one KV head.
-void attend_together(const Compute& compute, const AttentionVariant& variant, AttentionArgs args) {
+void attend_together(const Compute& compute, const AttentionVariant& variant,
+                     const AttentionArgs& args) {
     constexpr size_t kLeastBlocks = 2;
     constexpr size_t kLeastComponents = 32;
-    ThreadPool& pool = compute.pool;
-    const auto run_step = [&](auto* step, AttentionShare share, size_t worker) {
-        AttentionArgs mine = args;
-        mine.scratch = reinterpret_cast<float*>(compute.workspace.scratch_of(worker));
-        share.memory = compute.workspace.together;
-        step(mine, share);
+    const size_t n_workers = compute.pool.n_workers();
+    // One step for n items, in about n_parts parts of whole units.
+    const auto run_step = [&](auto* step, size_t n, size_t n_parts, size_t unit) {
+        const size_t part = ((n + n_parts - 1) / n_parts + unit - 1) / unit * unit;
+        const auto run_parts = [&](size_t begin, size_t end, size_t worker) noexcept {
+            AttentionArgs mine = args;
+            mine.scratch = reinterpret_cast<float*>(compute.workspace.scratch_of(worker));
+            for (size_t i = begin; i < end; ++i) {
+                step(mine, {compute.workspace.together, i * part, std::min(n, (i + 1) * part)});
+            }
+        };
+        compute.pool.parallel_for((n + part - 1) / part, 1, run_parts);
     };
-    for_parts(pool, attention_blocks(args), 4 * pool.n_workers(), kLeastBlocks,
-              [&](const AttentionShare& share, size_t worker) {
-                  run_step(variant.score, share, worker);
-              });
-    for_parts(pool, args.n_queries, args.n_queries, 1,
-              [&](const AttentionShare& share, size_t worker) {
-                  run_step(variant.weigh, share, worker);
-              });
-    for_parts(
-        pool, args.head_dim, pool.n_workers(), kLeastComponents,
-        [&](const AttentionShare& share, size_t worker) { run_step(variant.add, share, worker); });
+    run_step(variant.score, attention_blocks(args), 4 * n_workers, kLeastBlocks);
+    run_step(variant.weigh, args.n_queries, args.n_queries, 1);
+    run_step(variant.add, args.head_dim, n_workers, kLeastComponents);
 }
 
 /// Whether the workers attend for these rows together: too few tasks for them, many keys.
@@ -200,8 +186,7 @@ bool pays_together(const Compute& compute, const ModelConfig& config, const Laye
         int32_t first = 0;
         int32_t last = 0;
         set_range(config, layer, row, first, last);
-        if (static_cast<size_t>(last - first) < kLeastTogetherBlocks * kAttentionBlock)
-            return false;
+        if (last - first < kLeastTogetherKeys) return false;
     }
     return true;
 }
