@@ -23,10 +23,11 @@ std::string parse_size(const std::string& text, uint64_t& bytes) {
     if (!unit.empty() && unit.back() == 'i') unit.pop_back();
     const std::string units = "kmgt";
     const size_t power = unit.empty() ? 0 : units.find(unit) + 1;
-    if (unit.size() > 1 || power > units.size() || !(number > 0) || number > 1e15) {
+    number *= static_cast<double>(uint64_t{1} << (10 * power));
+    if (unit.size() > 1 || (power == 0 && !unit.empty()) || !(number >= 1) || number > 1e15) {
         return "not a size (write 800M or 1.5G): " + text;
     }
-    bytes = static_cast<uint64_t>(number * static_cast<double>(uint64_t{1} << (10 * power)));
+    bytes = static_cast<uint64_t>(number);
     return {};
 }
 
@@ -311,6 +312,33 @@ void add_transcribe(CLI::App& app, Options& o) {
         "Example: arecord -f S16_LE -r 16000 | gemlet transcribe MODEL --live --stdin-rate 16000");
 }
 
+void add_serve_limits(CLI::App& app, Options& o) {
+    app.add_option("--timeout", o.timeout_s, "seconds a client may take for what it sends")
+        ->check(CLI::Range(1, 3600))
+        ->capture_default_str();
+    app.add_option("--max-body", "largest request without a recording, such as 16M (default 64M)")
+        ->each([&o](const std::string& text) {
+            const std::string error = parse_size(text, o.max_body_bytes);
+            if (!error.empty()) throw CLI::ValidationError("--max-body", error);
+        });
+    app.add_option("--max-recording",
+                   "largest recording to transcribe, such as 500M (default 100M)")
+        ->each([&o](const std::string& text) {
+            const std::string error = parse_size(text, o.max_recording_bytes);
+            if (!error.empty()) throw CLI::ValidationError("--max-recording", error);
+        });
+    app.add_option("--max-minutes", o.max_recording_minutes,
+                   "longest recording to transcribe, in minutes")
+        ->check(CLI::Range(1.0, 10000.0))
+        ->capture_default_str();
+    app.add_option("--max-media", o.max_media, "most pictures, sounds and videos of a chat")
+        ->check(CLI::Range(0, 1000))
+        ->capture_default_str();
+    app.add_option("--media-path", o.media_path,
+                   "folder whose pictures chats may name as file://NAME (default: none)")
+        ->check(CLI::ExistingDirectory);
+}
+
 void add_serve(CLI::App& app, Options& o) {
     CLI::App* serve =
         app.add_subcommand("serve", "Answer programs over HTTP, in the form of the OpenAI API");
@@ -337,15 +365,7 @@ void add_serve(CLI::App& app, Options& o) {
     serve->add_option("--alias", o.alias, "name of the model (default: after its file)");
     serve->add_flag("--strict-model", o.strict_model, "refuse requests for models of other names");
     serve->add_option("--cors", o.cors, "origin whose pages may ask, or *");
-    serve->add_option("--timeout", o.timeout_s, "seconds a client may take for what it sends")
-        ->check(CLI::Range(1, 3600))
-        ->capture_default_str();
-    serve
-        ->add_option("--max-body", "largest request without a recording, such as 16M (default 64M)")
-        ->each([&o](const std::string& text) {
-            const std::string error = parse_size(text, o.max_body_bytes);
-            if (!error.empty()) throw CLI::ValidationError("--max-body", error);
-        });
+    add_serve_limits(*serve, o);
     serve->add_flag("--metrics-compat", o.metrics_compat,
                     "metrics under llama-server's names as well");
     serve->footer(

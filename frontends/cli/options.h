@@ -85,6 +85,10 @@ struct Options {
     int timeout_s = 60;
     uint64_t max_body_bytes = 0;  // 0: the server's own limit
     bool metrics_compat = false;
+    std::string media_path;
+    uint64_t max_recording_bytes = 0;  // 0: the server's own limit
+    double max_recording_minutes = 120;
+    size_t max_media = 16;
 
     // bench
     size_t bench_prompt = 512;

@@ -54,6 +54,14 @@ server::ServiceOptions service_options(const Options& options) {
     service.pictures = picture_options(options);
     service.pictures.max_budget = kLargestBudget;
     service.sounds = sound_options(options);
+    service.limits.media = options.max_media;
+    service.limits.media_path = options.media_path;
+    service.limits.recording_seconds = 60 * options.max_recording_minutes;
+    if (options.max_recording_bytes != 0) {
+        constexpr uint64_t kForm = uint64_t{1} << 20U;  // what is around the recording
+        service.limits.recording_bytes = options.max_recording_bytes;
+        service.limits.sound_body_bytes = options.max_recording_bytes + kForm;
+    }
     if (options.max_body_bytes != 0) {
         service.limits.body_bytes = options.max_body_bytes;
         service.limits.sound_body_bytes =

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <string_view>
 #include <utility>
 
@@ -42,6 +43,16 @@ Result<MediaSource> source_of(const Json& part, const Json& path) {
         }
     }
     return source;
+}
+
+ContentHash hash_frames(std::span<const MediaFrame> frames) {
+    ContentHash hash;
+    for (const MediaFrame& frame : frames) {
+        const ContentHash content = hash_content(frame.bytes);
+        hash = with_setting(with_setting(hash, content.first), content.second);
+        hash = with_setting(hash, std::bit_cast<uint64_t>(frame.seconds));
+    }
+    return hash;
 }
 
 }  // namespace
@@ -124,8 +135,26 @@ Result<SoftTokens> MediaEncoder::encode_new(const MediaSource& source,
     if (source.kind == chat::MediaKind::image) {
         return pictures_.encode(bytes, fault_file, source.budget, cancelled_);
     }
+    if (!source.frames.empty()) return encode_frames(source.frames, fault_file);
     if (!source.path.empty()) return pictures_.encode_video(source.path, fault_file);
     return Status(StatusCode::unsupported, "videos are read from files only");
+}
+
+Result<SoftTokens> MediaEncoder::encode_frames(std::span<const MediaFrame> frames,
+                                               std::string& fault_file) {
+    SoftTokens video;
+    for (const MediaFrame& frame : frames) {
+        const Result<SoftTokens> soft =
+            pictures_.encode(frame.bytes, fault_file, pictures_.options().frame_budget, cancelled_);
+        GEMLET_TRY(soft);
+        if (video.n != 0 && soft->n != video.n) {
+            return Status(StatusCode::bad_argument, "the frames of a video must have one size");
+        }
+        video.n = soft->n;
+        video.values.insert(video.values.end(), soft->values.begin(), soft->values.end());
+        video.frame_seconds.push_back(frame.seconds);
+    }
+    return video;
 }
 
 Result<SharedSoftTokens> MediaEncoder::encode(const MediaSource& source, std::string& fault_file) {
@@ -146,7 +175,8 @@ Result<SharedSoftTokens> MediaEncoder::encode(const MediaSource& source, std::st
             file = std::move(*opened);
         }
         const std::span<const uint8_t> bytes = file ? file->bytes() : source.bytes;
-        const ContentHash content = hash_content(bytes);
+        const ContentHash content =
+            source.frames.empty() ? hash_content(bytes) : hash_frames(source.frames);
         if (source.content && *source.content != content) {
             return Status(StatusCode::bad_argument,
                           "the file does not hold what it held in this conversation");

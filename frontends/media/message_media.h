@@ -20,6 +20,12 @@
 
 namespace gemlet {
 
+/// A picture out of a video, with its time.
+struct MediaFrame {
+    std::span<const uint8_t> bytes;
+    double seconds = 0;
+};
+
 /// A medium to encode: a file, or its bytes where `path` is empty.
 struct MediaSource {
     chat::MediaKind kind = chat::MediaKind::image;
@@ -27,6 +33,7 @@ struct MediaSource {
     std::span<const uint8_t> bytes = {};
     std::optional<ContentHash> content = {};  // what the file must hold
     size_t budget = 0;                        // of a picture; 0: the encoder's
+    std::span<const MediaFrame> frames = {};  // of a video that comes as pictures
 };
 
 /// The part of a message that stands for a file: {"type": "image", "path": ..}, and with the mark
@@ -49,7 +56,8 @@ class MediaEncoder {
     /// Encodes a medium, or finds what the same content gave before; a content that is known is not
     /// read again. `fault_file` receives the path of the file an error is about.
     /// Errors: those of PictureEncoder and SoundEncoder; `bad_argument` for a file that holds
-    /// another content; `out_of_memory` when both encoders together exceed the memory limit.
+    /// another content, and for frames of different sizes; `out_of_memory` when both encoders
+    /// together exceed the memory limit.
     Result<SharedSoftTokens> encode(const MediaSource& source, std::string& fault_file);
     /// From now on an encoding ends as `cancelled` when this says so; it is asked often. Empty:
     /// never. Videos end by themselves only.
@@ -59,6 +67,7 @@ class MediaEncoder {
     ContentHash key_of(const MediaSource& source, const ContentHash& content) const;
     Result<SoftTokens> encode_new(const MediaSource& source, std::span<const uint8_t> bytes,
                                   std::string& fault_file);
+    Result<SoftTokens> encode_frames(std::span<const MediaFrame> frames, std::string& fault_file);
     Status check_limit() const;
     uint64_t resident_bytes() const;
     size_t cache_bytes() const;

@@ -29,6 +29,9 @@ ApiError encode_one(Service& service, const RequestMedium& medium, EncodedMedia&
     MediaSource source{medium.kind};
     source.bytes = medium.bytes;
     source.budget = medium.budget;
+    std::vector<MediaFrame> frames;
+    for (const RequestFrame& frame : medium.frames) frames.push_back({frame.bytes, frame.seconds});
+    source.frames = frames;
     const auto start = std::chrono::steady_clock::now();
     std::string fault_file;
     const Result<EncodedMedia> encoded = encode_media(service.media, {&source, 1}, fault_file);

@@ -130,10 +130,10 @@ Result<std::unique_ptr<Service>> Service::create(ChatModel opened, const Service
             if (!path.has_filename()) path = path.parent_path();  // written with a slash at its end
             name = path.extension() == ".gguf" ? path.stem().string() : path.filename().string();
         }
-        Result<std::unique_ptr<Scheduler>> scheduler =
+        Result<std::unique_ptr<Scheduler>> made =
             Scheduler::create(service->model, given.scheduling, service->metrics);
-        GEMLET_TRY(scheduler);
-        service->scheduler = std::move(*scheduler);
+        GEMLET_TRY(made);
+        service->scheduler = std::move(*made);
         service->submit = [raw = service.get()](std::shared_ptr<AnswerJob> job) {
             return raw->scheduler->submit(std::move(job));
         };

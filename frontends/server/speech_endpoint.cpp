@@ -82,11 +82,38 @@ std::unique_lock<TimedLock> take_decoder(Service& service, HttpSink& sink) {
     return lock;
 }
 
+/// What the decoder did between two looks at its counts.
+struct SpeechUsage {
+    DecoderCounts before;
+    DecoderCounts after;
+
+    Json json() const {
+        const auto number = [](size_t n) { return Json::of_integer(static_cast<int64_t>(n)); };
+        const size_t n_input = after.prompt_tokens - before.prompt_tokens;
+        const size_t n_audio = after.audio_tokens - before.audio_tokens;
+        const size_t n_output = after.tokens - before.tokens;
+        Json details = Json::object();
+        details.set("audio_tokens", number(n_audio)).set("text_tokens", number(n_input - n_audio));
+        Json usage = Json::object();
+        usage.set("type", Json::of("tokens"))
+            .set("input_tokens", number(n_input))
+            .set("input_token_details", std::move(details))
+            .set("output_tokens", number(n_output))
+            .set("total_tokens", number(n_input + n_output));
+        return usage;
+    }
+};
+
+struct Transcribed {
+    Transcript transcript;
+    SpeechUsage usage;
+};
+
 using SegmentSink = std::function<void(const TranscriptSegment& segment)>;
 
 /// Transcribes on a thread of its own while this one looks after the client.
-Result<Transcript> transcribe_for(Service& service, const SpeechWork& work, HttpSink& sink,
-                                  const SegmentSink& on_segment) {
+Result<Transcribed> transcribe_for(Service& service, const SpeechWork& work, HttpSink& sink,
+                                   const SegmentSink& on_segment) {
     std::atomic<bool> cancel = false;
     TranscribeRequest request;
     request.task = work.request.task;
@@ -97,6 +124,8 @@ Result<Transcript> transcribe_for(Service& service, const SpeechWork& work, Http
     Result<std::unique_ptr<audio::SoundReader>> sound =
         audio::SoundReader::from_memory(work.request.file);
     GEMLET_TRY(sound);
+    Transcribed done;
+    done.usage.before = service.speech->counts();
     const auto start = std::chrono::steady_clock::now();
     std::future<Result<Transcript>> result = std::async(
         std::launch::async, [&] { return transcribe(**sound, *service.speech, request); });
@@ -107,21 +136,25 @@ Result<Transcript> transcribe_for(Service& service, const SpeechWork& work, Http
     if (cancel) service.metrics.count_cancellation();
     service.metrics.count_sound(work.seconds,
                                 std::chrono::duration_cast<std::chrono::nanoseconds>(took).count());
-    return result.get();
+    Result<Transcript> transcript = result.get();
+    GEMLET_TRY(transcript);
+    done.transcript = std::move(*transcript);
+    done.usage.after = service.speech->counts();
+    return done;
 }
 
-Json text_json(const Transcript& transcript, double seconds) {
-    Json usage = Json::object();
-    usage.set("type", Json::of("duration")).set("seconds", Json::of_number(seconds));
+Json text_json(const Transcribed& done) {
+    Json usage = done.usage.json();
     Json json = Json::object();
-    json.set("text", Json::of(transcript_text(transcript))).set("usage", std::move(usage));
+    json.set("text", Json::of(transcript_text(done.transcript))).set("usage", std::move(usage));
     return json;
 }
 
-std::string body_of(const Transcript& transcript, SpeechFormat format, double seconds) {
+std::string body_of(const Transcribed& done, SpeechFormat format) {
+    const Transcript& transcript = done.transcript;
     switch (format) {
         case SpeechFormat::json:
-            return write_json(text_json(transcript, seconds));
+            return write_json(text_json(done));
         case SpeechFormat::text:
             return transcript_text(transcript) + "\n";
         case SpeechFormat::srt:
@@ -161,9 +194,9 @@ bool write_events(Service& service, const SpeechWork& work, HttpSink& sink) {
             .set("delta", Json::of(std::string_view(text).substr(shown)));
         (void)sink.write(event_of(event));  // a client that is gone is noticed by the other thread
     };
-    const Result<Transcript> transcript = transcribe_for(service, work, sink, on_segment);
+    const Result<Transcribed> transcript = transcribe_for(service, work, sink, on_segment);
     if (!transcript) return false;
-    Json done = text_json(*transcript, work.seconds);
+    Json done = text_json(*transcript);
     Json event = Json::object();
     event.set("type", Json::of("transcript.text.done"));
     for (Json::Member& member : done.members) event.set(member.first, std::move(member.second));
@@ -174,9 +207,9 @@ bool write_transcript_to(Service& service, const SpeechWork& work, HttpSink& sin
     const std::unique_lock<TimedLock> lock = take_decoder(service, sink);
     if (!lock.owns_lock() || service.speech == nullptr) return false;
     if (work.request.stream) return write_events(service, work, sink);
-    const Result<Transcript> transcript = transcribe_for(service, work, sink, {});
+    const Result<Transcribed> transcript = transcribe_for(service, work, sink, {});
     if (!transcript) return false;
-    return sink.write(body_of(*transcript, work.request.format, work.seconds));
+    return sink.write(body_of(*transcript, work.request.format));
 }
 
 HttpResponse answer(Service& service, const HttpRequest& http, bool translate) {

@@ -108,6 +108,10 @@ Status PieceDecoder::Parts::start_part(Slot& slot, const DecodeRequest& request)
     Result<PiecePrompt> prompt = encoder.encode(slot.todo.front().piece.samples, request.task);
     GEMLET_TRY(prompt);
     slot.prompt = std::move(*prompt);
+    const std::span<const PromptRow> rows = slot.prompt.rows;
+    counts.prompt_tokens += rows.size();
+    counts.audio_tokens += static_cast<size_t>(
+        std::ranges::count_if(rows, [](const PromptRow& row) { return row.soft != nullptr; }));
     slot.best.reset();
     slot.attempt = 0;
     start_attempt(slot, request);

@@ -41,9 +41,11 @@ struct DecodeRequest {
 /// What the decoder did, for reports.
 struct DecoderCounts {
     size_t pieces = 0;
-    size_t retries = 0;  // answers drawn again
-    size_t splits = 0;   // pieces cut in two
-    size_t tokens = 0;   // drawn in all
+    size_t retries = 0;        // answers drawn again
+    size_t splits = 0;         // pieces cut in two
+    size_t tokens = 0;         // drawn in all
+    size_t prompt_tokens = 0;  // of the pieces, each once however often it is tried
+    size_t audio_tokens = 0;   // of these, those of the sound
 };
 
 /// Positions of the context that a piece of so many seconds can need.

@@ -268,7 +268,8 @@ void Segmenter::forget() {
 void Segmenter::take_frame(const VoiceFrame& frame, std::vector<Piece>& out) {
     const size_t index = n_frames_++;
     frames_.push_back(frame);
-    if (frame.voiced) {
+    if (!options_.find_pauses) frames_.back().voiced = true;
+    if (frames_.back().voiced) {
         if (!open_) first_voiced_ = index;
         open_ = true;
         last_voiced_ = index;

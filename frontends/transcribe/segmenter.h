@@ -20,6 +20,7 @@ struct SegmenterOptions {
     double max_seconds = kLongestPieceSeconds;  // 5 to 30: no piece is longer, its margins included
     double pause_seconds = 0.5;                 // a pause this long ends a piece; 0.2 to 5
     double overlap_seconds = 1.0;               // at a forced cut; below half of max_seconds
+    bool find_pauses = true;                    // false: all counts as speech, cut at the limit
 };
 
 /// Errors: `bad_argument` naming the option that is out of its range.

@@ -6,6 +6,7 @@ import pathlib
 import random
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
@@ -121,8 +122,17 @@ class Serving(unittest.TestCase):
         self.assertEqual((status, json.loads(body)["task"]), (200, "translate"))
         status, _, body = self.server.form(path, {"stream": "true"}, file)
         self.assertIn(b'"transcript.text.done"', body)
+        usage = json.loads(self.server.form(path, {"language": "en"}, file)[2])["usage"]
+        self.assertEqual(usage["type"], "tokens")
+        self.assertGreater(usage["input_token_details"]["audio_tokens"], 20)
+        self.assertEqual(usage["input_tokens"], sum(usage["input_token_details"].values()))
+        self.assertEqual(usage["total_tokens"], usage["input_tokens"] + usage["output_tokens"])
+        # The whole recording as one piece, its silence included.
+        status, _, body = self.server.form(path, {"vad": "false", "language": "en", "response_format": "text"}, file)
+        self.assertEqual((status, body), (200, b"Maria has 7 blue cars.\n"))
         for fields, data, code in (({}, None, 400), ({}, b"no sound", 400), ({"language": "xx-none"}, file, 400),
-                                   ({"response_format": "doc"}, file, 400), ({}, file[:2000], 400)):
+                                   ({"response_format": "doc"}, file, 400), ({"vad": "perhaps"}, file, 400),
+                                   ({"timestamp_granularities[]": "word"}, file, 400), ({}, file[:2000], 400)):
             status, _, body = self.server.form(path, fields, data)
             self.assertEqual(status, code, body)
             self.assertEqual(json.loads(body)["error"]["code"], code)
@@ -206,6 +216,59 @@ class Serving(unittest.TestCase):
         # The address sanitizer keeps what was freed for a while.
         most = 512 if b"__asan_init" in pathlib.Path(PROGRAM).read_bytes() else 16
         self.assertLess(self.server.resident_bytes() - before, most << 20)
+
+
+class Options(unittest.TestCase):
+    def test_pictures_of_a_folder_and_no_others(self):
+        folder = DATA / "pictures"
+        with tempfile.TemporaryDirectory() as other:
+            (pathlib.Path(other) / "in").mkdir()
+            (pathlib.Path(other) / "in/shape.jpg").write_bytes((folder / "shape.jpg").read_bytes())
+            (pathlib.Path(other) / "out.jpg").write_bytes((folder / "shape.jpg").read_bytes())
+            (pathlib.Path(other) / "in/link.jpg").symlink_to("../out.jpg")
+            for name, size in (("huge.jpg", 21 << 20), ("large.jpg", 19 << 20), ("empty.jpg", 0)):
+                with open(pathlib.Path(other) / "in" / name, "wb") as file:
+                    file.truncate(size)
+            server = Server("--media-path", other + "/in", "--max-media", "2", "--max-recording", "20K")
+
+            def ask(*parts):
+                status, body = server.post(CHAT, question(list(parts)))
+                return status, answer_of(body) if status == 200 else body["error"]["type"]
+
+            def picture(url):
+                return {"type": "image_url", "image_url": {"url": url}}
+
+            what = {"type": "text", "text": "What is this?"}
+            for url in ("file://shape.jpg", f"file://{other}/in/shape.jpg", "file://./shape.jpg"):
+                status, answer = ask(picture(url), what)
+                self.assertEqual(status, 200, url)
+                self.assertIn("red", answer)
+            for url in (f"file://{other}/out.jpg", "file://../out.jpg", "file://link.jpg", "file:///etc/passwd",
+                        f"file://{other}/in/../out.jpg", f"file://{folder}/shape.jpg", "file:../out.jpg", "file:/etc/passwd",
+                        "file://shape.jpg\0", "file://" + "a" * 5000, "file:///root/none"):
+                self.assertEqual(ask(picture(url)), (403, "permission_error"), url)
+            for url in ("file://none.jpg", "file://empty.jpg", "file://", "file://.", "http://127.0.0.1/a.png"):
+                self.assertEqual(ask(picture(url))[0], 400, url)
+            self.assertEqual(ask(picture("file://huge.jpg"))[0], 413)
+            large = [{"url": "file://large.jpg"}] * 4  # each is small enough, all are not
+            self.assertEqual(ask({"type": "video", "video": {"frames": large}})[0], 413)
+            # The same way for the frames of a video.
+            frames = [{"url": "file://shape.jpg", "seconds": i} for i in (0, 1, 59)]
+            self.assertEqual(ask({"type": "video", "video": {"frames": frames}}, what)[0], 200)
+            for broken in ([], frames * 21, frames[::-1], [{"seconds": 1}], [{"url": "file://shape.jpg", "seconds": -1}],
+                           frames + [{"url": "file://shape.jpg", "seconds": 61}], "file://shape.jpg", None):
+                self.assertEqual(ask({"type": "input_video", "input_video": {"frames": broken}})[0], 400, broken)
+            self.assertEqual(ask(*[picture("file://shape.jpg")] * 3)[0], 400)
+            status, _, body = server.form("/v1/audio/transcriptions", {}, (DATA / "sounds/sentence.flac").read_bytes())
+            self.assertEqual(status, 413, body)
+            self.assertEqual(server.end(), (0, ""))
+
+    def test_options_that_cannot_be(self):
+        for option, value in (("--media-path", "/none/such"), ("--media-path", __file__), ("--max-recording", "16X"),
+                              ("--max-recording", "-1"), ("--max-recording", "nan"), ("--max-recording", "9999999T"),
+                              ("--max-minutes", "0"), ("--max-minutes", "long"), ("--max-media", "-1")):
+            done = subprocess.run([PROGRAM, "serve", "none.gguf", option, value], capture_output=True, text=True, timeout=20)
+            self.assertEqual((done.returncode != 0, option in done.stderr), (True, True), done.stderr)
 
 
 class Ending(unittest.TestCase):

@@ -153,6 +153,23 @@ TEST(Segmenter, gives_nothing_for_silence) {
     EXPECT_TRUE(cut(make_sound(40, {}, 0.001)).empty());
 }
 
+TEST(Segmenter, takes_silence_as_well_when_told_not_to_look_for_pauses) {
+    SegmenterOptions options;
+    options.max_seconds = 20;
+    options.find_pauses = false;
+    const std::vector<float> sound = make_sound(65, kThree, 0.001);
+    const std::vector<Piece> pieces = cut(sound, options);
+    ASSERT_GE(pieces.size(), 4U);
+    EXPECT_EQ(pieces.front().range.begin, 0U);
+    EXPECT_EQ(pieces.back().range.end, sound.size());
+    for (size_t i = 0; i < pieces.size(); ++i) {
+        EXPECT_LE(pieces[i].range.size(), size_t{20} * kSpeechRateHz);
+        if (i > 0) {
+            EXPECT_LE(pieces[i].range.begin, pieces[i - 1].range.end);
+        }
+    }
+}
+
 /// What must hold for the pieces of any sound.
 void check_pieces(const std::vector<float>& sound, const SegmenterOptions& options, size_t block) {
     const std::vector<VoiceFrame> frames = detect(sound);

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "frontends/server/api/base64.h"
+#include "frontends/server/api/media_file.h"
 
 namespace gemlet::server {
 namespace {
@@ -16,6 +17,21 @@ namespace {
 constexpr std::array<std::string_view, 5> kRoles = {"system", "developer", "user", "assistant",
                                                     "tool"};
 constexpr size_t kDefaultBudget = 280;
+constexpr std::string_view kFile = "file:";
+constexpr double kLatestFrame = 5999;  // 99:59, as it is written
+
+/// The renderer's name for what a part brings; empty for parts that are not known.
+std::string_view kind_of(std::string_view type) {
+    if (type == "image_url") return "image";
+    if (type == "input_audio") return "audio";
+    return type == "video" || type == "input_video" ? "video" : "";
+}
+
+/// The time of a frame; -1 where it is none.
+double seconds_of(const Json& value) {
+    return value.is_number() && value.number >= 0 && value.number <= kLatestFrame ? value.number
+                                                                                  : -1;
+}
 
 std::string_view text_of(const Json* value) {
     return value != nullptr && value->is_string() ? std::string_view(value->text)
@@ -102,10 +118,11 @@ class Reader {
                 parts.items.push_back(part);
                 continue;
             }
-            if (type != "image_url" && type != "input_audio") {
+            const std::string_view kind = kind_of(type);
+            if (kind.empty()) {
                 return refuse(".content",
-                              "has a part of unknown type: text, image_url and "
-                              "input_audio are known");
+                              "has a part of unknown type: text, image_url, input_audio and "
+                              "video are known");
             }
             if (role != "user" && role != "tool") {
                 return refuse(".content", "may hold media for the roles user and tool only");
@@ -114,10 +131,12 @@ class Reader {
                 return refuse(".content", "brings more media than a request may: " +
                                               std::to_string(limits_.media));
             }
-            ApiError error = type == "image_url" ? read_picture(part) : read_sound(part);
+            ApiError error = kind == "image"   ? read_picture(part)
+                             : kind == "audio" ? read_sound(part)
+                                               : read_video(part, type);
             if (!error.ok()) return error;
             Json placeholder = Json::object();
-            placeholder.set("type", Json::of(type == "image_url" ? "image" : "audio"));
+            placeholder.set("type", Json::of(kind));
             parts.items.push_back(std::move(placeholder));
         }
         return {};
@@ -134,15 +153,20 @@ class Reader {
         if (image->is_object()) {
             if (ApiError error = read_budget(part, *image, budget); !error.ok()) return error;
         }
-        std::string_view data = url->text;
+        RequestMedium medium = {chat::MediaKind::image, {}, budget, {}};
+        if (ApiError error = read_url(url->text, medium.bytes); !error.ok()) return error;
+        out_.media.push_back(std::move(medium));
+        return {};
+    }
+
+    /// The picture that a URL holds, or names under the folder that may be read.
+    ApiError read_url(std::string_view data, std::vector<uint8_t>& bytes) {
         if (data.starts_with("http://") || data.starts_with("https://")) {
             return refuse(".content",
                           "names a picture elsewhere: this server fetches nothing, "
                           "send it as data:image/png;base64,..");
         }
-        if (data.starts_with("file:")) {
-            return {403, "permission_error", "pictures are not read from files", where_};
-        }
+        if (data.starts_with(kFile)) return read_file(data.substr(kFile.size()), bytes);
         if (data.starts_with("data:")) {
             const size_t comma = data.find(',');
             const std::string_view head = data.substr(0, comma);
@@ -152,7 +176,61 @@ class Reader {
             }
             data.remove_prefix(comma + 1);
         }
-        return take(chat::MediaKind::image, data, limits_.picture_bytes, budget);
+        return decode(data, limits_.picture_bytes, bytes);
+    }
+
+    /// All files of a request together are no larger than a body that brings them may be.
+    ApiError read_file(std::string_view path, std::vector<uint8_t>& bytes) {
+        if (limits_.media_path.empty()) {
+            return {403, "permission_error", "pictures are not read from files", where_};
+        }
+        if (path.starts_with("//")) path.remove_prefix(2);
+        const size_t most = std::min(limits_.picture_bytes, limits_.body_bytes - n_file_bytes_);
+        switch (read_media_file(limits_.media_path, path, most, bytes)) {
+            case MediaFileFault::none:
+                n_file_bytes_ += bytes.size();
+                return {};
+            case MediaFileFault::outside:
+                return {403, "permission_error", "that file is not to be read", where_};
+            case MediaFileFault::too_large:
+                return too_large(where_ + ".content has too large a medium");
+            case MediaFileFault::missing:
+                break;
+        }
+        return refuse(".content", "names a file that cannot be read");
+    }
+
+    /// {"frames": [{"url": .., "seconds": ..}]}; without times they are a second apart.
+    ApiError read_video(const Json& part, std::string_view type) {
+        const Json* video = part.find(type);
+        const Json* frames = video == nullptr ? nullptr : video->find("frames");
+        if (frames == nullptr || !frames->is_array() || frames->items.empty() ||
+            frames->items.size() > limits_.frames) {
+            return refuse(".content", "has a video without a list of 1 to " +
+                                          std::to_string(limits_.frames) + " frames");
+        }
+        RequestMedium medium = {chat::MediaKind::video, {}, 0, {}};
+        for (const Json& given : frames->items) {
+            RequestFrame frame;
+            frame.seconds = static_cast<double>(medium.frames.size());
+            const Json* url = given.find("url");
+            if (url == nullptr || !url->is_string()) {
+                return refuse(".content", "has a frame without url");
+            }
+            if (const Json* seconds = given.find("seconds")) frame.seconds = seconds_of(*seconds);
+            const double first = medium.frames.empty() ? frame.seconds : medium.frames[0].seconds;
+            const double last = medium.frames.empty() ? 0 : medium.frames.back().seconds;
+            if (!(frame.seconds >= last) || frame.seconds - first > limits_.video_seconds) {
+                return refuse(".content",
+                              "has frames whose seconds do not ascend, or are more than " +
+                                  std::to_string(static_cast<int>(limits_.video_seconds)) +
+                                  " apart");
+            }
+            if (ApiError error = read_url(url->text, frame.bytes); !error.ok()) return error;
+            medium.frames.push_back(std::move(frame));
+        }
+        out_.media.push_back(std::move(medium));
+        return {};
     }
 
     ApiError read_budget(const Json& part, const Json& image, size_t& budget) const {
@@ -177,20 +255,27 @@ class Reader {
         if (data == nullptr || !data->is_string()) {
             return refuse(".content", "has a sound without input_audio.data");
         }
-        return take(chat::MediaKind::audio, data->text, limits_.recording_bytes, 0);
+        RequestMedium medium = {chat::MediaKind::audio, {}, 0, {}};
+        ApiError error = decode(data->text, limits_.recording_bytes, medium.bytes);
+        if (!error.ok()) return error;
+        out_.media.push_back(std::move(medium));
+        return {};
     }
 
-    ApiError take(chat::MediaKind kind, std::string_view base64, size_t most, size_t budget) {
-        std::optional<std::vector<uint8_t>> bytes = decode_base64(base64);
-        if (!bytes || bytes->empty()) return refuse(".content", "has a medium that is no base64");
-        if (bytes->size() > most) return too_large(where_ + ".content has too large a medium");
-        out_.media.push_back({kind, std::move(*bytes), budget});
+    ApiError decode(std::string_view base64, size_t most, std::vector<uint8_t>& bytes) const {
+        std::optional<std::vector<uint8_t>> decoded = decode_base64(base64);
+        if (!decoded || decoded->empty()) {
+            return refuse(".content", "has a medium that is no base64");
+        }
+        if (decoded->size() > most) return too_large(where_ + ".content has too large a medium");
+        bytes = std::move(*decoded);
         return {};
     }
 
     const Limits& limits_;
     ChatMessages& out_;
     size_t index_ = 0;
+    size_t n_file_bytes_ = 0;  // read so far
     std::string where_;
 };
 

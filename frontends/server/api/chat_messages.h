@@ -11,11 +11,18 @@
 
 namespace gemlet::server {
 
-/// A picture or a sound as the request brought it.
+/// A picture of a video.
+struct RequestFrame {
+    std::vector<uint8_t> bytes;
+    double seconds = 0;
+};
+
+/// A picture, a sound or a video as the request brought it.
 struct RequestMedium {
     chat::MediaKind kind = chat::MediaKind::image;
     std::vector<uint8_t> bytes;
-    size_t budget = 0;  // soft tokens of a picture
+    size_t budget = 0;                 // soft tokens of a picture
+    std::vector<RequestFrame> frames;  // of a video, instead of bytes
 };
 
 struct ChatMessages {

@@ -1,7 +1,8 @@
-// How much a client may ask for. Beyond these a request is refused, never cut.
+// How much a client may ask for, and from where. Beyond these a request is refused, never cut.
 #pragma once
 
 #include <cstddef>
+#include <string>
 
 namespace gemlet::server {
 
@@ -10,7 +11,10 @@ struct Limits {
     size_t sound_body_bytes = size_t{101} << 20U;  // of a request with a recording
     size_t recording_bytes = size_t{100} << 20U;
     double recording_seconds = 7200;
-    size_t media = 16;  // in one request
+    size_t media = 16;   // in one request
+    size_t frames = 60;  // of a video
+    double video_seconds = 60;
+    std::string media_path;  // folder whose pictures may be named as file://..; empty: none
     size_t picture_bytes = size_t{20} << 20U;
     size_t json_depth = 64;
     size_t tools = 128;

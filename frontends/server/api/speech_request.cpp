@@ -57,6 +57,13 @@ ApiError read_number(const FormField& field, double low, double high, double& ou
     return {};
 }
 
+ApiError read_switch(const FormField& field, bool& out) {
+    const std::string& text = field.content;
+    out = text == "true" || text == "1";
+    if (out || text == "false" || text == "0") return {};
+    return bad_request(field.name + " must be true or false", field.name);
+}
+
 size_t n_characters(std::string_view text) {
     return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
         return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;  // not the rest of a character
@@ -95,7 +102,8 @@ ApiError read_field(const FormField& field, const Limits& limits, SpeechRequest&
     if (name == "timestamp_granularities[]" && field.content != "segment") {
         return bad_request("times of words are not available", "timestamp_granularities");
     }
-    if (name == "stream") out.stream = field.content == "true" || field.content == "1";
+    if (name == "stream") return read_switch(field, out.stream);
+    if (name == "vad") return read_switch(field, out.segments.find_pauses);
     return {};
 }
 
