@@ -219,31 +219,37 @@ TEST(Session, the_cache_is_of_the_type_the_checkpoint_brings_scales_for) {
     EXPECT_EQ(plain->options().kv_type, KvType::f16);
 }
 
-// One worker attends alone; three share a row's keys, which are enough from a few blocks on.
-TEST(Session, workers_who_attend_together_give_the_bits_of_one) {
+/// One worker attends alone; three share a row's keys, which are enough after n_rows rows.
+void expect_same_bits_together(KvType type, size_t n_rows) {
     const TempTree tree;
     const std::string model = write_directory(tree, tiny_e2b());
-    for (const KvType type : {KvType::f32, KvType::f16, KvType::i8}) {
-        // int8: beyond the line where global layers go on in integers.
-        const Rows prompt = tiny_prompt(type == KvType::i8 ? 2100 : 300);
-        std::vector<std::vector<float>> expected;
-        for (const size_t n_threads : {1, 3}) {
-            EngineOptions options = tiny_options();
-            options.n_threads = n_threads;
-            options.context = 2200;
-            options.chunk = 256;
-            options.kv_type = type;
-            const auto engine = open_tiny(model, options);
-            ASSERT_NE(engine, nullptr);
-            const auto session = tiny_session(*engine);
-            ASSERT_TRUE(session->append(prompt).ok());
-            for (size_t i = 0; i < 4; ++i) {
-                ASSERT_TRUE(session->append(static_cast<int32_t>(i)).ok());
-                if (n_threads == 1) expected.push_back(logits_of(*session));
-                EXPECT_EQ(logits_of(*session), expected[i]) << n_threads << " threads, token " << i;
-            }
+    std::vector<std::vector<float>> expected;
+    for (const size_t n_threads : {1, 3}) {
+        EngineOptions options = tiny_options();
+        options.n_threads = n_threads;
+        options.context = n_rows + 4;
+        options.chunk = 256;
+        options.kv_type = type;
+        const auto engine = open_tiny(model, options);
+        ASSERT_NE(engine, nullptr);
+        const auto session = tiny_session(*engine);
+        ASSERT_TRUE(session->append(tiny_prompt(n_rows)).ok());
+        for (size_t i = 0; i < 4; ++i) {
+            ASSERT_TRUE(session->append(static_cast<int32_t>(i)).ok());
+            if (n_threads == 1) expected.push_back(logits_of(*session));
+            EXPECT_EQ(logits_of(*session), expected[i]) << n_threads << " threads, token " << i;
         }
     }
+}
+
+TEST(Session, workers_who_attend_together_give_the_bits_of_one) {
+    for (const KvType type : {KvType::f32, KvType::f16, KvType::i8}) {
+        expect_same_bits_together(type, 300);
+    }
+}
+
+TEST(Session, workers_who_attend_together_beyond_the_line_give_the_bits_of_one) {
+    expect_same_bits_together(KvType::i8, 2100);  // global layers in integers
 }
 
 /// Logits after a prompt and a few greedy tokens.
