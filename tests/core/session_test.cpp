@@ -219,12 +219,12 @@ TEST(Session, the_cache_is_of_the_type_the_checkpoint_brings_scales_for) {
     EXPECT_EQ(plain->options().kv_type, KvType::f16);
 }
 
-/// One worker attends alone; three share a row's keys, which are enough after n_rows rows.
+/// One worker attends alone; four share a row's keys, which are enough after n_rows rows.
 void expect_same_bits_together(KvType type, size_t n_rows) {
     const TempTree tree;
     const std::string model = write_directory(tree, tiny_e2b());
     std::vector<std::vector<float>> expected;
-    for (const size_t n_threads : {1, 3}) {
+    for (const size_t n_threads : {1, 4}) {
         EngineOptions options = tiny_options();
         options.n_threads = n_threads;
         options.context = n_rows + 4;
