@@ -184,8 +184,11 @@ KvCacheShape EngineParts::cache_shape() const {
 }
 
 WorkspaceShape EngineParts::workspace_shape() const {
-    return {max_rows(), options.max_wanted, pool != nullptr ? pool->n_workers() : options.n_threads,
-            options.context, options.float_activations};
+    return {.max_rows = max_rows(),
+            .max_wanted = options.max_wanted,
+            .n_workers = pool != nullptr ? pool->n_workers() : options.n_threads,
+            .context = options.context,
+            .float_activations = options.float_activations};
 }
 
 Engine::Engine(std::unique_ptr<EngineParts> parts) : parts_(std::move(parts)) {}

@@ -221,8 +221,11 @@ Result<std::unique_ptr<CalibrationRunner>> CalibrationRunner::create(
         longest = std::max(longest, data.ids.size());
         parts->prompts.push_back({std::move(data), {}, {}});
     }
-    Result<Workspace> workspace =
-        Workspace::create(config, {longest, longest, pool.n_workers(), true});
+    Result<Workspace> workspace = Workspace::create(config, {.max_rows = longest,
+                                                             .max_wanted = longest,
+                                                             .n_workers = pool.n_workers(),
+                                                             .context = longest,
+                                                             .float_activations = true});
     GEMLET_TRY(workspace);
     parts->workspace = std::move(*workspace);
     GEMLET_TRY(parts->begin_prompts());

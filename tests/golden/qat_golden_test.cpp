@@ -203,8 +203,9 @@ class QatTrace : public testing::Test {
         auto pool = ThreadPool::create({.n_threads = 2, .spin_us = 0});
         ASSERT_TRUE(pool.has_value());
         pool_ = std::move(*pool);
-        auto workspace =
-            Workspace::create(checkpoint_->config(), {4, 4, pool_->n_workers(), false});
+        auto workspace = Workspace::create(
+            checkpoint_->config(),
+            {.max_rows = 4, .max_wanted = 4, .n_workers = pool_->n_workers(), .context = 4});
         ASSERT_TRUE(workspace.has_value());
         workspace_ = std::move(*workspace);
     }
