@@ -190,6 +190,7 @@ bool pays_together(const Compute& compute, const ModelConfig& config, const Laye
         int32_t first = 0;
         int32_t last = 0;
         set_range(config, layer, row, first, last);
+        if (variant_for(compute, split, row).score == nullptr) return false;
         if (last - first < kLeastTogetherKeys) return false;
         if (in_integers(split, row) && n_workers < kLeastTogetherInIntegers) return false;
     }
@@ -244,9 +245,7 @@ void attend(const Compute& compute, const ModelConfig& config, size_t index,
     const LayerConfig& layer = config.layers[index];
     const Split split =
         choose_split(config, layer, rows[0].cache->type(), rows.size(), compute.pool.n_workers());
-    if (compute.kernels.attention->score != nullptr &&
-        compute.kernels.attention_int->score != nullptr &&
-        pays_together(compute, config, layer, split, rows)) {
+    if (pays_together(compute, config, layer, split, rows)) {
         return attend_rows_together(compute, config, index, split, rows, q, out);
     }
     const size_t n_tiles = count_row_tiles(rows, split);
