@@ -2,28 +2,15 @@
 implementation; an answer near a tie may differ. Word error rate: lower case, no punctuation; of a
 translation the first line, which is the transcript."""
 
-import re
 import unittest
 
 from program import NANO, SHARED, call, main, read_jsonl, skip_without
+from word_errors import word_errors, words
 
 EVAL = SHARED / "data/nano/eval"
 CLIPS = EVAL / "speech/transcripts.jsonl"
 GGUF = SHARED / "data/nano/gguf/gemma-4-nano-bf16.gguf"
 WORD_ERROR_RATE = 3.25  # percent, of the reference
-
-
-def words(text):
-    return re.sub(r"[^\w\s]", "", text.split("\n", maxsplit=1)[0].lower()).split()
-
-
-def word_errors(got, expected):
-    row = list(range(len(expected) + 1))
-    for i, word in enumerate(got, 1):
-        diagonal, row[0] = row[0], i
-        for j, other in enumerate(expected, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (word != other))
-    return row[-1]
 
 
 class NanoSpeech(unittest.TestCase):

@@ -8,23 +8,11 @@ exact answers about pictures are more than one point fewer, or a case cannot be 
 
 import json
 import pathlib
-import re
 import subprocess
 import sys
 
-
-def words(text):
-    return re.sub(r"[^\w\s]", "", text.lower()).split()
-
-
-def distance(a, b):
-    """Words to insert, drop or change."""
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        before, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (x != y))
-    return row[-1]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
+from word_errors import word_errors, words  # noqa: E402
 
 
 def answer(gemlet, model, option, path, prompt):
@@ -41,8 +29,8 @@ def scores(gemlet, model, folder, every):
     wrong = total = exact = 0
     for case in cases["speech/transcripts.jsonl"]:
         got = answer(gemlet, model, "--audio", folder / case["file"], case["prompt"])
-        wanted = words(case["expected"].split("\n")[0])
-        wrong += distance(words(got.split("\n")[0]), wanted)
+        wanted = words(case["expected"])
+        wrong += word_errors(words(got), wanted)
         total += len(wanted)
     for case in cases["images/answers.jsonl"]:
         exact += answer(gemlet, model, "--image", folder / case["file"], case["prompt"]) == case["expected"].strip()
