@@ -94,7 +94,7 @@ Status Batch::append(std::span<const Turn> turns, const PrefillHooks& hooks) noe
             const bool ends = end == turn.rows.size();
             if (ends && turn.wanted) parts_->place[turn.slot] = n_ended++;
             stepper.add(parts_->slots[turn.slot], turn.rows, begin, end,
-                        turn.wanted ? Wanted::last : Wanted::none);
+                        turn.wanted ? Wanted::last : Wanted::none, turn.n_best);
             begin = end;
         }
     }

@@ -17,6 +17,7 @@ struct Turn {
     size_t slot = 0;
     std::span<const PromptRow> rows;
     bool wanted = true;  // logits after the last row are
+    size_t n_best = 0;   // how many of the largest: see Session::read_largest
 };
 
 /// Conversations in numbered slots. What a slot computes does not depend on what the others do:

@@ -14,6 +14,11 @@ bool in_range(float value, float low, float high) {
     return std::isfinite(value) && value >= low && value <= high;
 }
 
+bool has_penalties(const SamplerOptions& options) {
+    return options.repetition_penalty != 1.0F || options.presence_penalty != 0.0F ||
+           options.frequency_penalty != 0.0F;
+}
+
 }  // namespace
 
 Status check_sampler_options(const SamplerOptions& options) {
@@ -29,14 +34,19 @@ Status check_sampler_options(const SamplerOptions& options) {
     return {};
 }
 
+size_t n_deciding(const SamplerOptions& options, size_t n_suppressed) {
+    if (has_penalties(options)) return 0;
+    const size_t n_kept = options.temperature == 0 ? 1 : options.top_k;
+    return n_kept == 0 ? 0 : n_kept + n_suppressed;
+}
+
 Sampler::Sampler(size_t vocab_size, const SamplerOptions& options,
                  std::span<const int32_t> suppressed)
     : options_(options),
       candidates_(vocab_size),
       counts_(vocab_size),
       suppressed_(vocab_size),
-      has_penalties_(options.repetition_penalty != 1.0F || options.presence_penalty != 0.0F ||
-                     options.frequency_penalty != 0.0F),
+      has_penalties_(has_penalties(options)),
       random_state_(options.seed) {
     for (const int32_t id : suppressed) {
         if (id >= 0 && static_cast<size_t>(id) < vocab_size)

@@ -24,6 +24,10 @@ struct SamplerOptions {
     uint64_t seed = 0;
 };
 
+/// How many of the largest logits decide what is drawn when `n_suppressed` ids never are; 0: all.
+/// Masks and biases come on top of these settings: with them all logits decide.
+size_t n_deciding(const SamplerOptions& options, size_t n_suppressed);
+
 /// Checks ranges. Errors: `bad_argument` naming the option.
 Status check_sampler_options(const SamplerOptions& options);
 

@@ -14,6 +14,7 @@ struct Session::Parts {
     Slot slot;
     Stepper stepper;
     bool has_logits = false;
+    size_t n_best = 0;
 };
 
 Session::Session(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -39,7 +40,7 @@ Status Session::append(std::span<const PromptRow> rows, const PrefillHooks& hook
     for (size_t begin = 0; begin < rows.size();) {
         GEMLET_TRY(hooks.check());
         const size_t end = stepper.cut(rows, begin, parts_->engine->options.chunk);
-        stepper.add(parts_->slot, rows, begin, end, Wanted::last);
+        stepper.add(parts_->slot, rows, begin, end, Wanted::last, parts_->n_best);
         stepper.run();
         parts_->has_logits = end == rows.size();
         begin = end;
@@ -78,6 +79,8 @@ Status Session::append_all(std::span<const PromptRow> rows, const LogitsSink& si
     }
     return {};
 }
+
+void Session::read_largest(size_t n_best) noexcept { parts_->n_best = n_best; }
 
 std::span<const float> Session::logits() const noexcept {
     if (!parts_->has_logits) return {};

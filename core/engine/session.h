@@ -60,6 +60,10 @@ class Session {
     Status append_all(std::span<const PromptRow> rows, const LogitsSink& sink,
                       const PrefillHooks& hooks = {}) noexcept;
 
+    /// From now on only the n_best largest logits after an append are exact; others may be left at
+    /// estimates that lie below these, which saves time with weights whose head has no static input
+    /// scale. 0, as at first: all are exact. What append_all hands out always is.
+    void read_largest(size_t n_best) noexcept;
     /// Logits [vocab] after the last appended row; valid until the next call.
     std::span<const float> logits() const noexcept;
     /// Positions in use.

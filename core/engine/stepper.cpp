@@ -45,7 +45,7 @@ size_t Stepper::cut(std::span<const PromptRow> prompt, size_t begin, size_t most
 }
 
 void Stepper::add(Slot& slot, std::span<const PromptRow> prompt, size_t begin, size_t end,
-                  Wanted wanted) {
+                  Wanted wanted, size_t n_best) {
     size_t block_end = begin;
     for (size_t i = begin; i < end; ++i) {
         StepRow& row = rows_[n_rows_++];
@@ -57,6 +57,7 @@ void Stepper::add(Slot& slot, std::span<const PromptRow> prompt, size_t begin, s
         row.block_end =
             i < block_end ? static_cast<int32_t>(slot.size + std::min(block_end, end) - begin) : 0;
         row.wanted = wanted == Wanted::all || (wanted == Wanted::last && i + 1 == prompt.size());
+        row.n_best = n_best;
     }
     slot.size += end - begin;
     slot.furthest = std::max(slot.furthest, slot.size);

@@ -26,8 +26,9 @@ class Stepper {
     /// its beginning, or to its end when the step begins with it.
     size_t cut(std::span<const PromptRow> prompt, size_t begin, size_t most) const;
     /// Adds prompt[begin, end) to the next step; `slot` must outlive it and not be added twice.
-    void add(Slot& slot, std::span<const PromptRow> prompt, size_t begin, size_t end,
-             Wanted wanted);
+    /// n_best: as StepRow::n_best.
+    void add(Slot& slot, std::span<const PromptRow> prompt, size_t begin, size_t end, Wanted wanted,
+             size_t n_best = 0);
     /// Rows added so far.
     size_t n_rows() const { return n_rows_; }
     /// Runs what was added. The logits go to the places from `first_logits` on.

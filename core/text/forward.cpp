@@ -8,6 +8,7 @@
 #include "core/text/attend.h"
 #include "core/text/embed.h"
 #include "core/text/experts.h"
+#include "core/text/head.h"
 
 namespace gemlet {
 namespace {
@@ -304,17 +305,9 @@ void Pass::keep_wanted() {
 }
 
 void Pass::head() {
-    const size_t vocab = config_.vocab_size;
     const Matrix* const users[] = {&weights_.head};
     feed(weights_.final_norm, users);
-    linear(compute_, weights_.head, input_, {.values = ws_.logits, .stride = vocab},
-           rows_.size());  // [n_wanted, vocab]
-    if (config_.soft_cap == 0) return;
-    constexpr size_t kAtOnce = 4096;
-    compute_.pool.parallel_for(
-        rows_.size() * vocab, kAtOnce, [&](size_t begin, size_t end, size_t) noexcept {
-            vector_.soft_cap(ws_.logits + begin, ws_.logits + begin, end - begin, config_.soft_cap);
-        });
+    compute_logits(compute_, config_, weights_.head, input_, rows_);
 }
 
 void Pass::run_alone(size_t index) {

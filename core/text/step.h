@@ -19,6 +19,9 @@ struct StepRow {
     // block in sliding-window layers of models that read pictures both ways); 0 outside pictures.
     int32_t block_end = 0;
     bool wanted = false;  // whether its logits are computed
+    // How many of its largest logits are read: these are exact, and others may be left at estimates
+    // that lie below them. 0: all are exact.
+    size_t n_best = 0;
 };
 
 }  // namespace gemlet

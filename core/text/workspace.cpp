@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/text/attend.h"
+#include "core/text/head.h"
 #include "core/text/linear.h"
 
 namespace gemlet {
@@ -59,7 +60,8 @@ size_t scratch_per_worker(const ModelConfig& config) {
                                     (widest + 64) * sizeof(float));
     const size_t row = config.n_layers * config.ple_width * sizeof(float);
     const size_t two_rows = 2 * widest * sizeof(float);
-    const size_t bytes = std::max({product, attend_scratch_bytes(config), row, two_rows});
+    const size_t bytes =
+        std::max({product, attend_scratch_bytes(config), row, two_rows, head_scratch_bytes()});
     return (bytes + kPlanAlign - 1) / kPlanAlign * kPlanAlign;
 }
 
@@ -86,6 +88,7 @@ void Workspace::plan(const ModelConfig& config, MemoryPlan& plan) {
     plan.add("rotation cosines", &cosine, rows * config.max_head_dim());
     plan.add("rotation sines", &sine, rows * config.max_head_dim());
     plan.add("logits", &logits, shape.max_wanted * config.vocab_size);
+    plan.add("logit estimates", &estimates, head_estimate_bytes(config, shape.max_wanted));
     packed_bytes = largest_packed(config, shape);
     plan.add("quantised activations", &packed, packed_bytes);
     scratch_bytes = scratch_per_worker(config);

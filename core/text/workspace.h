@@ -40,10 +40,11 @@ struct Workspace {
     float* ple_gate = nullptr;  // [R, ple]
     float* cosine = nullptr;    // [2, R, head_dim / 2] local, then global
     float* sine = nullptr;
-    float* logits = nullptr;     // [W, vocab]
-    uint8_t* packed = nullptr;   // quantised activations of the product being computed
-    float* together = nullptr;   // what workers share who attend for one row together
-    uint8_t* scratch = nullptr;  // [n_workers, scratch_bytes]
+    float* logits = nullptr;       // [W, vocab]
+    uint8_t* estimates = nullptr;  // of logits: what core/text/head.cpp keeps
+    uint8_t* packed = nullptr;     // quantised activations of the product being computed
+    float* together = nullptr;     // what workers share who attend for one row together
+    uint8_t* scratch = nullptr;    // [n_workers, scratch_bytes]
     size_t scratch_bytes = 0;
     size_t row_floats = 0;  // of the widest row
     size_t packed_bytes = 0;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/engine/batch.h"
+#include "core/engine/sampler.h"
 #include "frontends/cli/commands.h"
 #include "frontends/cli/cpu_name.h"
 #include "frontends/cli/open_model.h"
@@ -18,6 +19,9 @@ namespace gemlet {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+/// As `run` reads them with its usual settings.
+const size_t kBestRead = n_deciding(SamplerOptions{}, 0);
 
 double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
@@ -67,7 +71,7 @@ int32_t likeliest(std::span<const float> logits) {
 /// Appends rows to the first slot.
 Status read_rows(Batch& batch, std::span<const PromptRow> rows) {
     if (rows.empty()) return {};
-    const Turn turn = {0, rows, true};
+    const Turn turn = {0, rows, true, kBestRead};
     return batch.append({&turn, 1});
 }
 
@@ -86,7 +90,7 @@ Status decode_together(Batch& batch, size_t n_steps) {
     std::vector<Turn> turns;
     for (size_t slot = 0; slot < tokens.size(); ++slot) {
         tokens[slot].token = first;
-        turns.push_back({slot, {&tokens[slot], 1}, true});
+        turns.push_back({slot, {&tokens[slot], 1}, true, kBestRead});
     }
     for (size_t i = 0; i < n_steps; ++i) {
         GEMLET_TRY(batch.append(turns));

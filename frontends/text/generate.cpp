@@ -92,6 +92,7 @@ Result<Answer> Generator::run(const GenerateRequest& request) {
     GEMLET_TRY(check_sampler_options(request.sampling));
     const Vocabulary& vocabulary = tokenizer_->vocabulary();
     Answer answer;
+    session_->read_largest(n_deciding(request.sampling, vocabulary.suppressed_ids().size()));
     const Clock::time_point start = Clock::now();
     const Status prefilled = prefill(request, answer);
     answer.prefill_ns = ns_since(start);

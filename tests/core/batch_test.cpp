@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 
 #include "tests/core/tiny_model.h"
@@ -68,6 +69,18 @@ TEST_P(BatchTest, gives_every_slot_what_a_session_gives) {
     EXPECT_EQ(logits_of(*batch_, 1), fresh_logits(*engine_, prompts[1]));
     EXPECT_EQ(logits_of(*batch_, 3), fresh_logits(*engine_, prompts[3]));
     EXPECT_TRUE(batch_->logits(2).empty()) << "it had no turn";
+}
+
+TEST_P(BatchTest, finds_the_same_largest_when_only_that_is_read) {
+    const Rows prompts[] = {tiny_prompt(20, 7), tiny_prompt(9, 8)};
+    ASSERT_TRUE(append({{0, prompts[0], true, 1}, {1, prompts[1], true, 1}}).ok());
+    for (size_t slot = 0; slot < 2; ++slot) {
+        const Floats some = logits_of(*batch_, slot);
+        const Floats all = fresh_logits(*engine_, prompts[slot]);
+        const auto largest = std::ranges::max_element(all);
+        EXPECT_EQ(*std::ranges::max_element(some), *largest);
+        EXPECT_EQ(std::ranges::max_element(some) - some.begin(), largest - all.begin());
+    }
 }
 
 TEST_P(BatchTest, computes_a_part_of_a_prompt_beside_the_others_tokens) {

@@ -188,6 +188,17 @@ TEST(Sampler, top_k_keeps_the_lower_ids_of_equals) {
     expect_distribution(sampler, logits, {{0, 1.0 / 3}, {1, 1.0 / 3}, {2, 1.0 / 3}});
 }
 
+TEST(Sampler, knows_how_many_logits_decide) {
+    SamplerOptions options;
+    EXPECT_EQ(n_deciding(options, 3), options.top_k + 3);
+    options.top_k = 0;
+    EXPECT_EQ(n_deciding(options, 3), 0U);
+    options.temperature = 0;
+    EXPECT_EQ(n_deciding(options, 3), 4U);
+    options.presence_penalty = 0.5F;
+    EXPECT_EQ(n_deciding(options, 3), 0U) << "a penalty may bring any other to the front";
+}
+
 TEST(Sampler, never_draws_what_is_suppressed_or_not_allowed) {
     const auto logits = some_logits(5);
     const int32_t suppressed[] = {0, 7, 49};

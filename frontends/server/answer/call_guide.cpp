@@ -31,6 +31,11 @@ std::optional<int32_t> CallGuide::forced() const {
     return std::nullopt;
 }
 
+bool CallGuide::restricts() const {
+    const bool in_grammar = where_ == Where::call && rules_.call != nullptr;
+    return in_grammar || rules_.must_call || rules_.grammar != nullptr;
+}
+
 bool CallGuide::allowed(std::vector<uint32_t>& bits, size_t vocab_size) {
     if (where_ == Where::call && rules_.call != nullptr && rules_.call->allowed(bits)) return true;
     const bool only_calls = rules_.must_call || (rules_.grammar != nullptr && n_calls_ > 0);

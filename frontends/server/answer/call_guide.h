@@ -34,6 +34,8 @@ class CallGuide {
     std::optional<int32_t> forced() const;
     /// Fills a bit per id of those that may come next; false: all may.
     bool allowed(std::vector<uint32_t>& bits, size_t vocab_size);
+    /// Whether allowed() may leave out something that could come next.
+    bool restricts() const;
     /// Takes the next token.
     void take(int32_t id);
     /// All that is allowed has been said.

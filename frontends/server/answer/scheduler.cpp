@@ -157,7 +157,8 @@ void Scheduler::drop_cancelled() {
 void Scheduler::plan_turns() {
     turns_.clear();
     for (size_t i = 0; i < slots_.size(); ++i) {
-        if (slots_[i].in_answer()) turns_.push_back({i, slots_[i].next, true});
+        if (slots_[i].in_answer())
+            turns_.push_back({i, slots_[i].next, true, slots_[i].answer->n_best()});
     }
     const size_t chunk = model_.engine->options().chunk;
     const size_t room = chunk - std::min(chunk, turns_.size());
@@ -176,8 +177,8 @@ void Scheduler::plan_prompts(size_t room) {
         const SlotWork& slot = slots_[i];
         const std::span<const PromptRow> rows = slot.prompt.rows;
         const size_t end = batch_->cut(rows, slot.n_entered, room);
-        turns_.push_back(
-            {i, rows.subspan(slot.n_entered, end - slot.n_entered), end == rows.size()});
+        turns_.push_back({i, rows.subspan(slot.n_entered, end - slot.n_entered), end == rows.size(),
+                          slot.answer->n_best()});
         room -= std::min(room, end - slot.n_entered);
     }
 }

@@ -28,6 +28,12 @@ GrowingAnswer::GrowingAnswer(std::shared_ptr<AnswerJob> job, const Vocabulary& v
       stops_(job_->task().stops),
       guide_(job_->task().rules, job_->task().start, vocabulary.stop_ids()) {}
 
+size_t GrowingAnswer::n_best() const {
+    const AnswerTask& task = job_->task();
+    if (!task.biases.empty() || task.n_logprobs || guide_.restricts()) return 0;
+    return n_deciding(task.sampling, vocabulary_->suppressed_ids().size() + task.banned.size());
+}
+
 int32_t GrowingAnswer::choose(std::span<const float> logits) {
     if (const std::optional<int32_t> only = guide_.forced()) return *only;
     if (!job_->task().biases.empty()) {

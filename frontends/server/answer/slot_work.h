@@ -24,6 +24,8 @@ class GrowingAnswer {
     GrowingAnswer(std::shared_ptr<AnswerJob> job, const Vocabulary& vocabulary, size_t vocab_size);
 
     AnswerJob& job() { return *job_; }
+    /// How many of the largest logits the next draw reads; 0: all.
+    size_t n_best() const;
     /// Takes the logits after the last row and draws. Returns the token to append, or nothing when
     /// the answer has ended; then finish() is due. `has_room`: the context can hold another token.
     std::optional<int32_t> draw(std::span<const float> logits, bool has_room);
