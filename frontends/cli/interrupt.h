@@ -6,6 +6,9 @@
 
 namespace gemlet {
 
+/// Exit code of a command that Ctrl-C ended, as shells report it.
+inline constexpr int kInterruptedExit = 130;
+
 /// While it lives, Ctrl-C (SIGINT) sets the flag instead of ending the process, and interrupts a
 /// read in progress. Scopes nest: the end of one brings back what Ctrl-C did before.
 class InterruptScope {

@@ -19,8 +19,6 @@
 namespace gemlet {
 namespace {
 
-constexpr int kInterruptedExit = 130;
-
 Method method_of(const std::string& name) {
     if (name == "round") return Method::round;
     if (name == "search" || (name.empty() && !have_linear_algebra())) return Method::search;

@@ -4,14 +4,13 @@
 #include "frontends/cli/answer_printer.h"
 #include "frontends/cli/commands.h"
 #include "frontends/cli/conversation.h"
+#include "frontends/cli/interrupt.h"
 #include "frontends/cli/open_model.h"
 #include "frontends/cli/streams.h"
 #include "frontends/text/response_json.h"
 
 namespace gemlet {
 namespace {
-
-constexpr int kInterruptedExit = 130;  // as shells report a process that Ctrl-C ended
 
 Failure read_prompt(const Options& options, std::string& prompt) {
     if (options.has_prompt && options.prompt != "-") {

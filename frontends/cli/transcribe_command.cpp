@@ -29,7 +29,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kUsageExit = 2;
-constexpr int kInterruptedExit = 130;
 constexpr size_t kMostHints = 1000;  // characters
 
 /// One recording and where its transcript goes.

@@ -1,12 +1,13 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
-#include <fstream>
 #include <string_view>
 #include <thread>
 #include <vector>
 
 #include "tests/c_api/c_api_model.h"
+#include "tests/core/temp_tree.h"
+#include "tests/media/drawn_pictures.h"
 #include "tests/text/count_allocations.h"
 
 // From header_c11.c.
@@ -290,26 +291,14 @@ TEST_F(CApi, a_full_context_is_a_status) {
     EXPECT_EQ(gemlet_session_truncate(session_, kContext + 1), GEMLET_BAD_ARGUMENT);
 }
 
-constexpr string_view kRead = "What is written here?";
 constexpr string_view kShapes = "What shapes are in the picture?";
 
-std::string file_bytes(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
-
-const std::string& picture_path(size_t i) {
-    static const std::string paths[] = {GEMLET_TEST_DATA "/media/001.png",
-                                        GEMLET_TEST_DATA "/media/015.png"};
-    return paths[i];
-}
-
-gemlet_media picture_file(size_t i) {
+gemlet_media picture_file(const std::string& path) {
     gemlet_media media = {};
     media.size = sizeof(media);
     media.kind = GEMLET_MEDIA_IMAGE;
-    media.path = picture_path(i).data();
-    media.path_bytes = picture_path(i).size();
+    media.path = path.data();
+    media.path_bytes = path.size();
     return media;
 }
 
@@ -324,56 +313,63 @@ std::string content_of(gemlet_session* session) {
 }
 
 TEST_F(CApi, sees_pictures_from_memory_and_files) {
-    const std::string bytes = file_bytes(picture_path(0));
-    ASSERT_EQ(ask_about_picture(session_, bytes.data(), bytes.size(), kRead.data(), kRead.size()),
-              GEMLET_OK)
+    const std::string bytes = draw_circle();
+    ASSERT_EQ(
+        ask_about_picture(session_, bytes.data(), bytes.size(), kShapes.data(), kShapes.size()),
+        GEMLET_OK)
         << gemlet_session_error(session_);
-    EXPECT_EQ(content_of(session_), "ONE");
+    EXPECT_EQ(content_of(session_), "a red circle");
     // The same content from a file, in a request with parts: nothing is computed again.
-    const gemlet_media both[] = {picture_file(0), picture_file(1)};
+    const TempTree tree;
+    tree.write("circle.ppm", bytes);
+    tree.write("triangle.ppm", draw_triangle());
+    const std::string paths[] = {tree.path("circle.ppm"), tree.path("triangle.ppm")};
+    const gemlet_media both[] = {picture_file(paths[0]), picture_file(paths[1])};
     gemlet_chat_options options = {};
     options.size = sizeof(options);
     options.media = both;
     options.n_media = 1;
     gemlet_answer answer = empty_answer();
-    const std::string first =
+    const std::string question =
         R"({"role":"user","content":[{"type":"image"},{"type":"text","text":")" +
-        std::string(kRead) + R"("}]})";
-    ASSERT_EQ(chat(session_, "[" + first + "]", &options, &answer), GEMLET_OK)
+        std::string(kShapes) + R"("}]})";
+    ASSERT_EQ(chat(session_, "[" + question + "]", &options, &answer), GEMLET_OK)
         << gemlet_session_error(session_);
     EXPECT_EQ(answer.n_reused, answer.n_prompt - 1);
-    EXPECT_EQ(content_of(session_), "ONE");
+    EXPECT_EQ(content_of(session_), "a red circle");
     options.n_media = 2;
-    const std::string second = R"(,{"role":"assistant","content":"ONE"},{"role":"user","content":[)"
-                               R"({"type":"image"},{"type":"text","text":")" +
-                               std::string(kShapes) + R"("}]})";
-    ASSERT_EQ(chat(session_, "[" + first + second + "]", &options, &answer), GEMLET_OK)
+    const std::string both_turns =
+        "[" + question + R"(,{"role":"assistant","content":"a red circle"},)" + question + "]";
+    ASSERT_EQ(chat(session_, both_turns, &options, &answer), GEMLET_OK)
         << gemlet_session_error(session_);
     EXPECT_GT(answer.n_reused, 70U);
-    EXPECT_EQ(content_of(session_), "a red circle");
+    EXPECT_EQ(content_of(session_), "a red triangle");
 }
 
 TEST_F(CApi, refuses_media_that_are_none) {
+    const TempTree tree;
+    const std::string bytes = draw_circle();
+    tree.write("circle.ppm", bytes);
+    const std::string path = tree.path("circle.ppm");
     const auto refuses = [&](const gemlet_media& media, gemlet_status status, string_view part) {
         gemlet_chat_options options = {};
         options.size = sizeof(options);
         options.media = &media;
         options.n_media = 1;
-        EXPECT_EQ(ask(session_, kRead, &options), status) << gemlet_session_error(session_);
+        EXPECT_EQ(ask(session_, kShapes, &options), status) << gemlet_session_error(session_);
         EXPECT_NE(string_view(gemlet_session_error(session_)).find(part), string_view::npos)
             << gemlet_session_error(session_);
     };
-    gemlet_media media = picture_file(0);
+    gemlet_media media = picture_file(path);
     media.size = 0;
     refuses(media, GEMLET_BAD_ARGUMENT, "size");
-    media = picture_file(0);
+    media = picture_file(path);
     media.path_bytes = 0;
     refuses(media, GEMLET_BAD_ARGUMENT, "neither bytes nor a path");
-    media = picture_file(0);
+    media = picture_file(path);
     media.kind = static_cast<gemlet_media_kind>(0);
     refuses(media, GEMLET_BAD_ARGUMENT, "kind");
-    const std::string bytes = file_bytes(picture_path(0));
-    media = picture_file(0);
+    media = picture_file(path);
     media.path = nullptr;
     media.bytes = bytes.data();
     media.n_bytes = bytes.size() / 2;
@@ -384,18 +380,18 @@ TEST_F(CApi, refuses_media_that_are_none) {
     media.kind = GEMLET_MEDIA_VIDEO;
     refuses(media, GEMLET_UNSUPPORTED, "files only");
     const std::string text = kNano + "/config.json";
-    media = picture_file(0);
+    media = picture_file(path);
     media.path = text.data();
     media.path_bytes = text.size();
     refuses(media, GEMLET_UNSUPPORTED, "config.json: not a picture");
     gemlet_chat_options options = {};
     options.size = sizeof(options);
-    media = picture_file(0);
+    media = picture_file(path);
     options.media = &media;
     options.n_media = 1;
     EXPECT_EQ(chat(session_, R"([{"role":"user","content":"x"}])", &options), GEMLET_BAD_ARGUMENT);
     options.media = nullptr;
-    EXPECT_EQ(ask(session_, kRead, &options), GEMLET_BAD_ARGUMENT);
+    EXPECT_EQ(ask(session_, kShapes, &options), GEMLET_BAD_ARGUMENT);
     EXPECT_EQ(ask(session_, kPrompt), GEMLET_OK);  // the session is as good as before
 }
 

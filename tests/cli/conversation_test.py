@@ -1,9 +1,12 @@
 """run and chat with the small model: answers, streams, tools, interruption."""
 
+import ctypes
 import fcntl
 import json
 import os
+import pathlib
 import pty
+import re
 import select
 import shutil
 import signal
@@ -170,6 +173,22 @@ class Interruption(unittest.TestCase):
                 os.write(person, b"\x04")
                 self.assertEqual(process.wait(timeout=50), 0)
             os.close(person)
+
+    def test_control_c_counts_whichever_thread_takes_it(self):
+        """Libraries start threads that do not block the signal."""
+        person, program = pty.openpty()
+        with self.start("chat", NANO, terminal=program) as process:
+            os.close(program)
+            self.read_until(person, b"> ")
+            for status in pathlib.Path(f"/proc/{process.pid}/task").glob("*/status"):
+                blocked = int(re.search(r"SigBlk:\s*(\w+)", status.read_text()).group(1), 16)
+                if blocked >> (signal.SIGINT - 1) & 1 == 0:
+                    sent = ctypes.CDLL(None).tgkill(process.pid, int(status.parent.name), signal.SIGINT)
+                    self.assertEqual(sent, 0)
+                    self.read_until(person, b"\n> ")
+            os.write(person, b"\x04")
+            self.assertEqual(process.wait(timeout=50), 0)
+        os.close(person)
 
     def read_until(self, terminal, text):
         seen = b""

@@ -12,6 +12,8 @@
 
 #include "frontends/media/message_media.h"
 #include "frontends/media/sound_features.h"
+#include "tests/core/temp_tree.h"
+#include "tests/media/drawn_pictures.h"
 
 namespace gemlet {
 namespace {
@@ -19,7 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kModel = GEMLET_SOURCE_DIR "/examples/data/gemma-4-nano";
-constexpr const char* kSpeech = GEMLET_TEST_DATA "/audio/speech.flac";
 
 void put(std::vector<uint8_t>& out, uint32_t value, size_t n_bytes) {
     for (size_t i = 0; i < n_bytes; ++i) {
@@ -58,8 +59,16 @@ class Sounds : public ::testing::Test {
         encoder_ = std::make_unique<SoundEncoder>(*engine_, SoundOptions{});
     }
 
+    /// Writes 1.9 s of sound.
+    std::string write_sound(const char* name) const {
+        const std::vector<uint8_t> bytes = wav_of(30400);
+        tree_.write(name, std::string(bytes.begin(), bytes.end()));
+        return tree_.path(name);
+    }
+
     std::unique_ptr<Engine> engine_;
     std::unique_ptr<SoundEncoder> encoder_;
+    TempTree tree_;
     std::string file_;
 };
 
@@ -86,12 +95,9 @@ TEST_F(Sounds, take_from_161_samples_to_30_seconds) {
 
 TEST_F(Sounds, of_the_same_content_are_encoded_once) {
     MediaEncoder media(*engine_, {});
-    const auto copy =
-        fs::temp_directory_path() / ("gemlet-sound-" + std::to_string(::getpid()) + ".flac");
-    fs::copy_file(kSpeech, copy, fs::copy_options::overwrite_existing);
-    const auto first = media.encode({chat::MediaKind::audio, kSpeech}, file_);
-    const auto second = media.encode({chat::MediaKind::audio, copy.string()}, file_);
-    fs::remove(copy);
+    const std::string sound = write_sound("sound.wav");
+    const auto first = media.encode({chat::MediaKind::audio, sound}, file_);
+    const auto second = media.encode({chat::MediaKind::audio, write_sound("copy.wav")}, file_);
     ASSERT_TRUE(first.has_value() && second.has_value()) << first.error().message();
     EXPECT_EQ(first->get(), second->get());
     EXPECT_EQ((*first)->n, 48U);
@@ -100,7 +106,7 @@ TEST_F(Sounds, of_the_same_content_are_encoded_once) {
     ASSERT_FALSE(missing.has_value());
     EXPECT_EQ(file_, "/nowhere.wav");
     // The same file as a picture is another question.
-    EXPECT_FALSE(media.encode({chat::MediaKind::image, kSpeech}, file_).has_value());
+    EXPECT_FALSE(media.encode({chat::MediaKind::image, sound}, file_).has_value());
 }
 
 TEST_F(Sounds, keep_the_memory_limit_together_with_pictures) {
@@ -115,9 +121,10 @@ TEST_F(Sounds, keep_the_memory_limit_together_with_pictures) {
     const auto engine = Engine::open(kModel, options);
     ASSERT_TRUE(engine.has_value()) << engine.error().message();
     MediaEncoder media(**engine, {});
-    EXPECT_TRUE(media.encode({chat::MediaKind::audio, kSpeech}, file_).has_value());
-    const auto refused =
-        media.encode({chat::MediaKind::image, GEMLET_TEST_DATA "/media/001.png"}, file_);
+    const std::string sound = write_sound("sound.wav");
+    EXPECT_TRUE(media.encode({chat::MediaKind::audio, sound}, file_).has_value());
+    tree_.write("circle.ppm", draw_circle());
+    const auto refused = media.encode({chat::MediaKind::image, tree_.path("circle.ppm")}, file_);
     ASSERT_FALSE(refused.has_value());
     EXPECT_EQ(refused.error().code(), StatusCode::out_of_memory);
 }
