@@ -21,16 +21,21 @@ Result<StoredPicture> read_stored(std::span<const uint8_t> bytes, const PictureL
             return read_png(bytes, limits);
         case PictureFormat::webp:
             return read_webp(bytes, limits);
+        case PictureFormat::bmp:
+            return read_bmp(bytes, limits);
+        case PictureFormat::gif:
+            return read_gif(bytes, limits);
         case PictureFormat::netpbm:
             return read_netpbm(bytes, limits);
         case PictureFormat::foreign:
             return Status(StatusCode::unsupported,
-                          "pictures of this format are not read; JPEG, PNG, WebP and binary "
-                          "Netpbm are",
+                          "pictures of this format are not read; JPEG, PNG, WebP, GIF, BMP and "
+                          "binary Netpbm are",
                           guess.name);
         default:
             return Status(StatusCode::unsupported,
-                          "not a picture in a format known here (JPEG, PNG, WebP, binary Netpbm)");
+                          "not a picture in a format known here (JPEG, PNG, WebP, GIF, BMP, binary "
+                          "Netpbm)");
     }
 }
 

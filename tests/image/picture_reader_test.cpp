@@ -16,7 +16,6 @@ using image::Picture;
 
 TEST(PictureReader, gives_the_reference_s_pixels_for_every_kind_of_picture) {
     const std::vector<std::string> names = picture_names();
-    if (names.empty()) GTEST_SKIP() << "built without libjpeg, libpng and libwebp";
     for (const std::string& name : names) {
         const Result<Picture> picture = image::read_picture_file(path_of(name));
         ASSERT_TRUE(picture) << name << ": " << picture.error().message();
@@ -35,8 +34,6 @@ TEST(PictureReader, names_formats_that_it_does_not_read) {
         EXPECT_EQ(picture.error().code(), StatusCode::unsupported);
         return picture.error().message();
     };
-    EXPECT_TRUE(message("GIF89a").starts_with("GIF: "));
-    EXPECT_TRUE(message("BM123456").starts_with("BMP: "));
     EXPECT_TRUE(message(std::string("II*\0\x08", 5)).starts_with("TIFF: "));
     EXPECT_TRUE(message(std::string("MM\0*", 4)).starts_with("TIFF: "));
     EXPECT_TRUE(message(std::string("\0\0\0\x1C", 4) + "ftypheic").starts_with("HEIC: "));

@@ -1,6 +1,6 @@
-// The file formats, one library behind each but Netpbm, which needs none. A reader checks the
-// header against the limits first, and gives the pixels as they are stored; what they have in
-// common is done by read_picture.
+// The file formats, one library behind each but BMP, GIF and Netpbm, which need none. A reader
+// checks the header against the limits first, and gives the pixels as they are stored; what they
+// have in common is done by read_picture.
 #pragma once
 
 #include <cstddef>
@@ -29,6 +29,8 @@ struct StoredPicture {
 Result<StoredPicture> read_jpeg(std::span<const uint8_t> bytes, const PictureLimits& limits);
 Result<StoredPicture> read_png(std::span<const uint8_t> bytes, const PictureLimits& limits);
 Result<StoredPicture> read_webp(std::span<const uint8_t> bytes, const PictureLimits& limits);
+Result<StoredPicture> read_bmp(std::span<const uint8_t> bytes, const PictureLimits& limits);
+Result<StoredPicture> read_gif(std::span<const uint8_t> bytes, const PictureLimits& limits);
 Result<StoredPicture> read_netpbm(std::span<const uint8_t> bytes, const PictureLimits& limits);
 
 /// The limits, for a reader that knows the size: neither side may be 0.

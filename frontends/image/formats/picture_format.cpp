@@ -26,8 +26,8 @@ constexpr std::array kBeginnings = {
     Beginning{8, "WEBP"sv, {PictureFormat::webp, "WebP"}},  // after "RIFF" and a size
     Beginning{0, "P5"sv, {PictureFormat::netpbm, "Netpbm"}},
     Beginning{0, "P6"sv, {PictureFormat::netpbm, "Netpbm"}},
-    Beginning{0, "GIF8"sv, foreign("GIF")},
-    Beginning{0, "BM"sv, foreign("BMP")},
+    Beginning{0, "GIF8"sv, {PictureFormat::gif, "GIF"}},
+    Beginning{0, "BM"sv, {PictureFormat::bmp, "BMP"}},
     Beginning{0, "II*\0"sv, foreign("TIFF")},
     Beginning{0, "MM\0*"sv, foreign("TIFF")},
     Beginning{0, "II+\0"sv, foreign("BigTIFF")},

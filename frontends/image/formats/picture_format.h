@@ -6,11 +6,11 @@
 
 namespace gemlet::image {
 
-enum class PictureFormat : uint8_t { jpeg, png, webp, netpbm, foreign, unknown };
+enum class PictureFormat : uint8_t { jpeg, png, webp, bmp, gif, netpbm, foreign, unknown };
 
 struct FormatGuess {
     PictureFormat format = PictureFormat::unknown;
-    const char* name = "";  // "GIF", for messages; empty when unknown
+    const char* name = "";  // "TIFF", for messages; empty when unknown
 };
 
 /// Tells by the first bytes. `foreign` is a format that has a name but no reader here.

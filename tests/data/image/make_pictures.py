@@ -3,7 +3,7 @@
 
     make_pictures.py REFERENCE_VISION.PY FIXTURE_INPUTS      (numpy, Pillow 13, libjpeg-turbo's cjpeg)
 
-NAME.jpg|png|webp  small pictures of every kind, with NAME.ppm, the pixels Pillow reads from them after the reference's
+NAME.jpg|png|webp|gif|bmp  small pictures of every kind, with NAME.ppm, the pixels Pillow reads from them after the reference's
                    steps: upright, laid over white
 grids.txt          name, budget, patch side, rows, columns, soft tokens, CRC-32 of the patches as bytes. Names WIDTHxHEIGHT are
                    pictures whose byte i is bits 13 to 20 of i * 2654435761; the others are files
@@ -48,6 +48,15 @@ def png(width, height, depth, colour, rows, extra=b"", interlaced=0):
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
     return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", zlib.compress(rows))
             + chunk(b"IEND", b""))
+
+
+def bmp(width, height, depth, masks, rows, palette=b""):
+    masks = masks or ()
+    words = struct.pack(f"<{len(masks)}I", *masks)
+    size = 40 if len(masks) < 4 else 108
+    info = struct.pack("<IiiHHIIiiII", size, width, height, 1, depth, 3 if masks else 0, len(rows), 0, 0, 0, 0)
+    start = info + words + (bytes(108 - 56) if size == 108 else b"") + palette
+    return struct.pack("<2sIHHI", b"BM", 14 + len(start) + len(rows), 0, 0, 14 + len(start)) + start + rows
 
 
 def plain_rows(samples):
@@ -114,6 +123,29 @@ def save_pictures():
     gamma = chunk(b"gAMA", struct.pack(">I", 100000))
     (HERE / "gamma.png").write_bytes(png(31, 23, 8, 2, plain_rows(noise(23, 31).reshape(23, -1)), gamma))
 
+    palette = base.quantize(60)
+    save("plain.gif", palette)
+    save("lines.gif", base.quantize(2).resize((9, 11)), interlace=1)
+    save("clear.gif", palette, transparency=3)
+    save("moving.gif", palette, save_all=True, append_images=[palette.rotate(180)], duration=40)
+    save("noise.gif", Image.fromarray(RANDOM.integers(0, 256, (70, 150)).astype(np.uint8)), interlace=0)  # fills the table of codes
+    # A picture that is smaller than its screen, with colours of its own behind the screen's.
+    part = (HERE / "plain.gif").read_bytes()
+    (HERE / "part.gif").write_bytes(part[:6] + struct.pack("<HH", 50, 40) + part[10:].replace(
+        b"\x2c\0\0\0\0" + struct.pack("<HH", 45, 33), b"\x2c\3\0\5\0" + struct.pack("<HH", 45, 33), 1))
+
+    save("rgb.bmp")
+    save("palette8.bmp", palette)
+    save("bits.bmp", base.convert("1"))
+    save("rgba.bmp", rgba)
+    for name, masks in (("rgb555", None), ("rgb565", (0xF800, 0x7E0, 0x1F))):
+        rows = RANDOM.integers(0, 256, (7, 12)).astype(np.uint8).tobytes()
+        (HERE / f"{name}.bmp").write_bytes(bmp(6, -7, 16, masks, rows))
+    (HERE / "alpha.bmp").write_bytes(bmp(5, 4, 32, (0xFF0000, 0xFF00, 0xFF, 0xFF000000),
+                                         RANDOM.integers(0, 256, (4, 20)).astype(np.uint8).tobytes()))
+    (HERE / "levels4.bmp").write_bytes(bmp(7, 3, 4, None, RANDOM.integers(0, 256, (3, 4)).astype(np.uint8).tobytes(),
+                                           RANDOM.integers(0, 256, 64).astype(np.uint8).tobytes()))
+
     save("lossy.webp", quality=60)
     save("lossless.webp", lossless=True)
     save("lossy_alpha.webp", rgba, quality=70)
@@ -165,7 +197,7 @@ def main(reference_path, inputs):
     spec.loader.exec_module(reference)
     save_pictures()
     for path in sorted(HERE.iterdir()):
-        if path.suffix in (".jpg", ".png", ".webp") and path.stem not in ("grey16", "grey2_key", "grey4_key", "a", "b", "c"):
+        if path.suffix in (".jpg", ".png", ".webp", ".gif", ".bmp") and path.stem not in ("grey16", "grey2_key", "grey4_key", "a", "b", "c"):
             write_ppm(path.name, over_white(reference, Image.open(path)))
     for name in "abc":
         shutil.copyfile(inputs / f"{name}.png", HERE / f"{name}.png")

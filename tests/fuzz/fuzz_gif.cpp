@@ -1,0 +1,7 @@
+// GIF pictures.
+#include "tests/fuzz/fuzz_picture.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+    gemlet::fuzz::read_any(gemlet::image::read_gif, data, size);
+    return 0;
+}
