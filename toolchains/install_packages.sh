@@ -11,7 +11,7 @@ build_packages=(
     libsimdjson-dev      # tokenizer.json, 30 MB on the way of every start
     libcli11-dev         # command line
     libedit-dev          # line editing in gemlet chat
-    libjpeg-dev libpng-dev libwebp-dev   # pictures
+    libjpeg-dev libpng-dev libgif-dev libwebp-dev   # pictures
     zlib1g-dev           # how well transcripts compress
     libsndfile1-dev libmpg123-dev libsoxr-dev   # sound
     libeigen3-dev libopenblas-dev   # linear algebra of gemlet quantize

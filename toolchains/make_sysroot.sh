@@ -9,8 +9,8 @@ if [[ $# -gt 1 || ${1:-} == -* ]]; then
     exit 2
 fi
 directory=${1:-$(dirname "${BASH_SOURCE[0]}")/../build/arm64-sysroot}
-packages=(libhwloc-dev libsimdjson-dev libedit-dev libjpeg-dev libpng-dev libwebp-dev zlib1g-dev
-          libsndfile1-dev libmpg123-dev libsoxr-dev libcpp-httplib-dev libopenblas-dev libstdc++6)
+packages=(libhwloc-dev libsimdjson-dev libedit-dev libjpeg-dev libpng-dev libgif-dev libwebp-dev
+          zlib1g-dev libsndfile1-dev libmpg123-dev libsoxr-dev libcpp-httplib-dev libopenblas-dev libstdc++6)
 
 mkdir -p "$directory"
 root=$(cd "$directory" && pwd)

@@ -7,8 +7,8 @@
 set(GEMLET_APART_FILES
   frontends/text/tokenizer/piece_map.cpp
   frontends/text/chat/parser.cpp frontends/text/chat/python_text.cpp frontends/text/chat/renderer.cpp
-  frontends/image/resize.cpp frontends/image/video_ffmpeg.cpp frontends/image/formats/jpeg_reader.cpp
-  frontends/image/formats/png_reader.cpp frontends/image/formats/webp_reader.cpp
+  frontends/image/resize.cpp frontends/image/video_ffmpeg.cpp frontends/image/formats/gif_reader.cpp
+  frontends/image/formats/jpeg_reader.cpp frontends/image/formats/png_reader.cpp frontends/image/formats/webp_reader.cpp
   frontends/audio/source_mpg123.cpp frontends/audio/source_ffmpeg.cpp
   tests/formats/float16_test.cpp tests/formats/quantize_test.cpp
   tests/core/safetensors_test.cpp tests/core/batch_test.cpp)

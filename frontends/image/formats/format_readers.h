@@ -1,4 +1,4 @@
-// The file formats, one library behind each but BMP, GIF and Netpbm, which need none. A reader
+// The file formats, one library behind each but BMP and Netpbm, which need none. A reader
 // checks the header against the limits first, and gives the pixels as they are stored; what they
 // have in common is done by read_picture.
 #pragma once
