@@ -168,6 +168,14 @@ Status begin(const ModelConfig& config, const TextWeights& weights, const Comput
 
 }  // namespace
 
+size_t rows_of(const std::vector<CalibrationPrompt>& prompts) {
+    size_t n = 0;
+    for (const CalibrationPrompt& prompt : prompts) {
+        n += std::min(prompt.ids.size(), kCalibrationRows);
+    }
+    return n;
+}
+
 Matrix& matrix_of(LayerWeights& layer, LayerLinear linear) {
     return layer.*kLinears[static_cast<size_t>(linear)].matrix;
 }
@@ -306,6 +314,21 @@ void CalibrationRunner::Parts::final_norm(const std::vector<float>& hidden,
     }
 }
 
+void CalibrationRunner::observe_embeddings(Gather gather, InputMoments& moments,
+                                           std::vector<float>& squares) {
+    const size_t d = parts_->config.d_model;
+    for (const Prompt& prompt : parts_->prompts) {
+        const std::vector<float>& hidden = prompt.stream.hidden;
+        const size_t n = prompt.stream.rows.size();
+        add_squares(hidden.data(), n, d, d, squares);
+        if (gather != Gather::moments) continue;
+        add_moments(hidden.data(), n, d, d, moments);
+        if (parts_->exact == nullptr || d > kWidestDrift) continue;
+        std::vector<float> exact = prompt.exact.hidden;
+        add_drift(exact.data(), hidden.data(), n, d, moments);
+    }
+}
+
 Status CalibrationRunner::observe_head(Gather gather, InputMoments& moments,
                                        std::vector<float>& squares) {
     const size_t d = parts_->config.d_model;
@@ -322,12 +345,6 @@ Status CalibrationRunner::observe_head(Gather gather, InputMoments& moments,
         add_drift(exact.data(), normed.data(), n, d, moments);
     }
     return {};
-}
-
-size_t CalibrationRunner::n_rows() const {
-    size_t n = 0;
-    for (const Prompt& prompt : parts_->prompts) n += prompt.stream.rows.size();
-    return n;
 }
 
 void CalibrationRunner::set_cancel(const std::atomic<bool>* cancel) { parts_->cancel = cancel; }

@@ -29,6 +29,9 @@ struct CalibrationPrompt {
 /// Longest prompt that is run; longer ones are cut.
 constexpr size_t kCalibrationRows = 512;
 
+/// Rows that are run of all prompts.
+size_t rows_of(const std::vector<CalibrationPrompt>& prompts);
+
 /// The distinct inputs of a layer's linears.
 enum class LayerInput : uint8_t { attention, output, feed_forward, down, ple_gate, ple_projection };
 constexpr size_t kLayerInputs = 6;
@@ -77,6 +80,9 @@ class CalibrationRunner {
     CalibrationRunner(const CalibrationRunner&) = delete;
     CalibrationRunner& operator=(const CalibrationRunner&) = delete;
 
+    /// Sums of squares [d] and Gram matrix of the prompts' embeddings; streams are in front of all
+    /// layers.
+    void observe_embeddings(Gather gather, InputMoments& moments, std::vector<float>& squares);
     /// Runs all prompts through a layer and gathers what its linears met. Streams stay in front of
     /// the layer. The weights of the layer are floats. Errors: `cancelled`.
     Status observe(size_t layer, Gather gather, LayerStatistics& out);
@@ -85,7 +91,6 @@ class CalibrationRunner {
     /// Sums of squares [d] and Gram matrix of what the head reads; streams are behind all layers.
     Status observe_head(Gather gather, InputMoments& moments, std::vector<float>& squares);
 
-    size_t n_rows() const;
     void set_cancel(const std::atomic<bool>* cancel);
 
   private:

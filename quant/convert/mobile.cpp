@@ -12,9 +12,8 @@
 #include "quant/convert/linear_algebra.h"
 #include "quant/convert/matrix_quantizer.h"
 #include "quant/convert/mobile_folder.h"
-#include "quant/convert/mobile_towers.h"
+#include "quant/convert/mobile_layout.h"
 #include "quant/convert/output_file.h"
-#include "quant/convert/safetensors_writer.h"
 #include "quant/convert/table_moments.h"
 
 namespace gemlet {
@@ -24,22 +23,14 @@ constexpr float kLargestCode = 127.0F;
 constexpr size_t kWidestKeptGram = 8192;
 constexpr float kTableDamping = 1e-4F;  // nothing is sampled here, so there is no noise to damp
 
-WeightType row_type(size_t bits) {
-    return bits == 2 ? WeightType::i2r : bits == 4 ? WeightType::i4r : WeightType::i8r;
-}
-
-const char* dtype_of(const TensorView& tensor) {
-    if (tensor.raw != RawType::weight) return nullptr;
-    if (tensor.type == WeightType::f32) return "F32";
-    if (tensor.type == WeightType::f16) return "F16";
-    return tensor.type == WeightType::bf16 ? "BF16" : nullptr;
-}
-
 /// Quantised rows and their scales, as the running layer reads them.
 struct KeptRows {
     std::vector<uint8_t> rows;
     std::vector<float> scales;
 };
+
+/// What is noted as complete, for a run that goes on; layers follow.
+enum Part : size_t { towers, embedding, ple_table, ple_context, head, first_layer };
 
 class MobileConversion {
   public:
@@ -53,33 +44,28 @@ class MobileConversion {
           pool_(pool) {}
 
     Status plan();
-    Status open(const std::string& path);
+    Status open(const std::string& path, size_t n_prompt_rows);
     Status run(std::vector<CalibrationPrompt> prompts);
     QuantizeReport report() const { return report_; }
 
   private:
-    void add(const std::string& name, const char* dtype, std::vector<size_t> shape, size_t n_bytes);
-    void plan_linear(const std::string& module, const Matrix& matrix, size_t bits);
-    void plan_table(const std::string& module, const Matrix& rows, size_t n_blocks);
-    bool is_replaced(const std::string& name) const;
-    size_t bits_of(size_t layer, LayerLinear linear) const;
-    std::string module_name(size_t layer, LayerLinear linear) const;
-
     Status copy_others();
-    Status convert_table(const std::string& module, const EmbeddingTable& table,
+    Status convert_table(Part part, const std::string& module, const EmbeddingTable& table,
                          const InputKnowledge& inputs);
     Status convert_embedding();
     Status convert_towers();
     Status use_tables();
+    Status convert_context(CalibrationRunner& runner);
     Status convert_layer(size_t layer, CalibrationRunner& runner);
     Status convert_linear(size_t layer, LayerLinear linear, const LayerStatistics& statistics,
-                          const InputKnowledge& inputs, KeptRows& kept);
-    Status convert_rows(const std::string& weight, const std::string& scale, const MatrixJob& job,
-                        KeptRows* kept);
+                          const InputKnowledge& inputs);
+    Status convert_rows(const std::string& weight, const std::string& scale, const MatrixJob& job);
+    Status observe_and_convert(size_t layer, CalibrationRunner& runner);
+    Status use_rows(const std::string& module, size_t bits, Matrix& matrix, KeptRows& kept);
     Status write_scalar(const std::string& name, float value);
+    Status read_scalar(const std::string& name, float& value) const;
     Status write_kv_scales(size_t layer, const LayerStatistics& statistics);
     Status convert_head(CalibrationRunner& runner);
-    const SafetensorsTensor& tensor(const std::string& name) const;
     Status report_progress(size_t n_weights);
 
     const Checkpoint& source_;
@@ -88,146 +74,52 @@ class MobileConversion {
     TextWeights& weights_;
     const TextWeights& exact_;  // as they are in the source
     ThreadPool& pool_;
-    std::string prefix_;
-    std::vector<TowerModule> towers_;
-    std::vector<SafetensorsTensor> tensors_;
-    std::vector<uint8_t> front_;
-    uint64_t file_bytes_ = 0;
+    MobileLayout layout_;
     std::optional<OutputFile> file_;
     MappedFile tables_;  // the file being written, once the tables are in it
-    std::vector<float> largest_keys_;
-    std::vector<float> largest_values_;
-    size_t n_weights_ = 0;
+    KeptRows context_;   // of the projection to per-layer inputs
+    std::vector<float> key_scales_;
+    std::vector<float> value_scales_;
     size_t n_done_ = 0;
     QuantizeReport report_;
 };
 
-void MobileConversion::add(const std::string& name, const char* dtype, std::vector<size_t> shape,
-                           size_t n_bytes) {
-    tensors_.push_back({name, dtype, std::move(shape), n_bytes});
-}
-
-void MobileConversion::plan_linear(const std::string& module, const Matrix& matrix, size_t bits) {
-    const size_t stride = row_bytes(row_type(bits), matrix.n_cols);
-    add(module + ".weight", bits == 8 ? "I8" : "U8", {matrix.n_rows, stride},
-        matrix.n_rows * stride);
-    add(module + ".weight_scale", "F32", {matrix.n_rows, 1}, matrix.n_rows * sizeof(float));
-    add(module + ".input_activation_scale", "F32", {}, sizeof(float));
-    add(module + ".output_activation_scale", "F32", {}, sizeof(float));
-    n_weights_ += matrix.n_rows * matrix.n_cols;
-    ++report_.n_quantised;
-}
-
-void MobileConversion::plan_table(const std::string& module, const Matrix& rows, size_t n_blocks) {
-    const size_t stride = row_bytes(WeightType::i4r, rows.n_cols);
-    add(module + ".embedding_quantized", "U8", {rows.n_rows, stride}, rows.n_rows * stride);
-    add(module + ".embedding_scale", "F32", {rows.n_rows, n_blocks},
-        rows.n_rows * n_blocks * sizeof(float));
-    n_weights_ += rows.n_rows * rows.n_cols;
-    ++report_.n_quantised;
-}
-
-size_t MobileConversion::bits_of(size_t layer, LayerLinear linear) const {
-    const Scheme& scheme = options_.scheme;
-    if (linear == LayerLinear::ple_gate || linear == LayerLinear::ple_projection) return 8;
-    const bool is_ffn = input_of(linear) == LayerInput::feed_forward || linear == LayerLinear::down;
-    return is_ffn && layer >= config_.n_owning_layers ? scheme.late_bits : scheme.mobile_bits;
-}
-
-std::string MobileConversion::module_name(size_t layer, LayerLinear linear) const {
-    return prefix_ + "layers." + std::to_string(layer) + "." + name_of(linear);
-}
-
-/// Whether a tensor of the source is written in another form, or not at all.
-bool MobileConversion::is_replaced(const std::string& name) const {
-    if (name == "lm_head.weight" || name == prefix_ + "embed_tokens.weight" ||
-        name == prefix_ + "embed_tokens_per_layer.weight") {
-        return true;
-    }
-    if (is_tower_linear(name)) return true;
-    const std::string layers = prefix_ + "layers.";
-    if (name.compare(0, layers.size(), layers) != 0) return false;
-    for (size_t i = 0; i < kLayerLinears; ++i) {
-        const std::string end = std::string(".") + name_of(static_cast<LayerLinear>(i)) + ".weight";
-        if (name.size() > end.size() &&
-            name.compare(name.size() - end.size(), end.size(), end) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 Status MobileConversion::plan() {
-    const std::string norm = "norm.weight";
-    const std::string norm_name = source_.file_name_of(norm);
-    prefix_ = norm_name.substr(0, norm_name.size() - norm.size());
-    if (prefix_.find("language_model.") == std::string::npos) {
-        return {StatusCode::unsupported, "tensor names are not those of the whole model",
-                source_.path()};
-    }
-    for (const TensorView& view : source_.tensors()) {
-        report_.source_bytes += view.bytes.size();
-        if (is_replaced(view.name)) continue;
-        const char* dtype = dtype_of(view);
-        if (dtype == nullptr) {
-            return {StatusCode::unsupported, "tensor does not hold floats", view.name};
-        }
-        add(view.name, dtype, {view.shape.begin(), view.shape.begin() + view.n_dims},
-            view.bytes.size());
-    }
-    for (size_t layer = 0; layer < config_.n_layers; ++layer) {
-        for (size_t i = 0; i < kLayerLinears; ++i) {
-            const auto linear = static_cast<LayerLinear>(i);
-            const Matrix& matrix = matrix_of(weights_.layers[layer], linear);
-            if (!matrix.present()) continue;
-            plan_linear(module_name(layer, linear), matrix, bits_of(layer, linear));
-        }
-        const std::string attention = prefix_ + "layers." + std::to_string(layer) + ".self_attn.";
-        add(attention + "k_cache_scale", "F32", {}, sizeof(float));
-        add(attention + "v_cache_scale", "F32", {}, sizeof(float));
-    }
-    towers_ = find_towers(source_);
-    for (const TowerModule& tower : towers_) {
-        plan_linear(tower.module, tower.weight, tower_bits(options_.scheme, tower.module));
-    }
-    plan_table(prefix_ + "embed_tokens", weights_.embedding.rows, 1);
-    if (config_.ple_width != 0) {
-        plan_table(prefix_ + "embed_tokens_per_layer", weights_.ple.rows, config_.n_layers);
-    }
-    plan_linear("lm_head", weights_.head, options_.scheme.mobile_bits);
-    // Four-byte numbers first, so that all of them are aligned.
-    std::ranges::stable_sort(tensors_, [](const auto& a, const auto& b) {
-        return (a.dtype == "F32") > (b.dtype == "F32");
-    });
-    front_ = write_safetensors_front(tensors_, file_bytes_);
-    std::ranges::sort(tensors_, {}, &SafetensorsTensor::name);
-    report_.bytes = file_bytes_;
-    report_.n_tensors = tensors_.size();
+    GEMLET_TRY(layout_.plan(source_, options_.scheme, weights_));
+    report_.source_bytes = layout_.source_bytes();
+    report_.bytes = layout_.file_bytes();
+    report_.n_tensors = layout_.n_tensors();
+    report_.n_quantised = layout_.n_quantised();
     return {};
 }
 
-Status MobileConversion::open(const std::string& path) {
-    Result<OutputFile> file = OutputFile::create(path, file_bytes_, 1, false, {});
+Status MobileConversion::open(const std::string& path, size_t n_prompt_rows) {
+    report_.n_calibration_rows = n_prompt_rows;
+    const std::string fingerprint =
+        options_.scheme.name + " " + std::to_string(static_cast<int>(options_.method)) + " " +
+        std::to_string(layout_.source_bytes()) + " " + std::to_string(layout_.file_bytes()) + " " +
+        std::to_string(n_prompt_rows);
+    Result<OutputFile> file =
+        OutputFile::create(path, layout_.file_bytes(), Part::first_layer + config_.n_layers,
+                           options_.resume, fingerprint);
     GEMLET_TRY(file);
     file_.emplace(std::move(*file));
-    return file_->write(0, front_);
-}
-
-const SafetensorsTensor& MobileConversion::tensor(const std::string& name) const {
-    return *std::ranges::lower_bound(tensors_, name, {}, &SafetensorsTensor::name);
+    return file_->write(0, layout_.front());
 }
 
 Status MobileConversion::report_progress(size_t n_weights) {
     n_done_ += n_weights;
-    if (options_.progress != nullptr) options_.progress(options_.context, n_done_, n_weights_);
+    if (options_.progress != nullptr) {
+        options_.progress(options_.context, n_done_, layout_.n_weights());
+    }
     if (options_.cancel != nullptr && *options_.cancel) return {StatusCode::cancelled, "stopped"};
     return {};
 }
 
 Status MobileConversion::copy_others() {
     for (const TensorView& view : source_.tensors()) {
-        if (is_replaced(view.name)) continue;
-        GEMLET_TRY(file_->write(tensor(view.name).offset, view.bytes));
+        if (layout_.is_replaced(view.name)) continue;
+        GEMLET_TRY(file_->write(layout_.tensor(view.name).offset, view.bytes));
         advise(view.bytes, Access::not_needed);
     }
     return report_progress(0);
@@ -235,9 +127,9 @@ Status MobileConversion::copy_others() {
 
 /// Quantises a matrix into a tensor of codes and one of scales.
 Status MobileConversion::convert_rows(const std::string& weight, const std::string& scale,
-                                      const MatrixJob& job, KeptRows* kept) {
-    const uint64_t rows_at = tensor(weight).offset;
-    const uint64_t scales_at = tensor(scale).offset;
+                                      const MatrixJob& job) {
+    const uint64_t rows_at = layout_.tensor(weight).offset;
+    const uint64_t scales_at = layout_.tensor(scale).offset;
     const size_t stride = row_bytes(job.type, job.source.n_cols);
     return quantize_matrix(
         job, pool_,
@@ -247,50 +139,53 @@ Status MobileConversion::convert_rows(const std::string& weight, const std::stri
             GEMLET_TRY(file_->write(
                 scales_at + first * sizeof(float),
                 {reinterpret_cast<const uint8_t*>(scales.data()), scales.size_bytes()}));
-            if (kept != nullptr) {
-                kept->rows.insert(kept->rows.end(), rows.begin(), rows.end());
-                kept->scales.insert(kept->scales.end(), scales.begin(), scales.end());
-            }
             return report_progress(count * job.source.n_cols);
         });
 }
 
 /// A block of a table has a scale of its own, so it is a row of its own.
-Status MobileConversion::convert_table(const std::string& module, const EmbeddingTable& table,
-                                       const InputKnowledge& inputs) {
-    const size_t n_blocks = tensor(module + ".embedding_scale").shape[1];
+Status MobileConversion::convert_table(Part part, const std::string& module,
+                                       const EmbeddingTable& table, const InputKnowledge& inputs) {
+    if (file_->is_done(part)) return report_progress(table.rows.n_rows * table.rows.n_cols);
+    const size_t n_blocks = layout_.tensor(module + ".embedding_scale").shape[1];
     Matrix blocks = table.rows;
     blocks.n_rows *= n_blocks;
     blocks.n_cols /= n_blocks;
     blocks.row_stride_bytes = row_bytes(blocks.type, blocks.n_cols);
     MatrixJob job{blocks, WeightType::i4r, options_.method, inputs};
-    return convert_rows(module + ".embedding_quantized", module + ".embedding_scale", job, nullptr);
+    GEMLET_TRY(convert_rows(module + ".embedding_quantized", module + ".embedding_scale", job));
+    return file_->mark_done(part);
 }
 
 Status MobileConversion::convert_embedding() {
     InputMoments moments;
     InputKnowledge knowledge;
-    if (options_.method == Method::gptq) moments = embedding_moments(config_, weights_);
+    if (options_.method == Method::gptq && !file_->is_done(Part::embedding)) {
+        moments = embedding_moments(config_, weights_);
+    }
     if (moments.present() && prepare_moments(moments, kTableDamping, true)) {
         knowledge = {&moments, moments.diagonal};
     }
-    return convert_table(prefix_ + "embed_tokens", weights_.embedding, knowledge);
+    return convert_table(Part::embedding, layout_.embedding(), weights_.embedding, knowledge);
 }
 
 /// Their inputs are not calibrated, so codes are those of the least error of the weights. Static
 /// scales follow from the bounds that the linears have in the source.
 Status MobileConversion::convert_towers() {
-    for (const TowerModule& tower : towers_) {
+    for (const TowerModule& tower : layout_.towers()) {
+        if (file_->is_done(Part::towers)) {
+            GEMLET_TRY(report_progress(tower.weight.n_rows * tower.weight.n_cols));
+            continue;
+        }
         const MatrixJob job{tower.weight,
                             row_type(tower_bits(options_.scheme, tower.module)),
                             std::min(options_.method, Method::search),
                             {}};
-        GEMLET_TRY(
-            convert_rows(tower.module + ".weight", tower.module + ".weight_scale", job, nullptr));
+        GEMLET_TRY(convert_rows(tower.module + ".weight", tower.module + ".weight_scale", job));
         GEMLET_TRY(write_scalar(tower.module + ".input_activation_scale", tower.input_scale));
         GEMLET_TRY(write_scalar(tower.module + ".output_activation_scale", tower.output_scale));
     }
-    return {};
+    return file_->mark_done(Part::towers);
 }
 
 /// From here on prompts read the quantised tables.
@@ -299,60 +194,107 @@ Status MobileConversion::use_tables() {
     GEMLET_TRY(mapped);
     tables_ = std::move(*mapped);
     const auto use = [&](const std::string& module, EmbeddingTable& table) {
-        const SafetensorsTensor& scales = tensor(module + ".embedding_scale");
+        const SafetensorsTensor& scales = layout_.tensor(module + ".embedding_scale");
         table.rows.type = WeightType::i4r;
         table.rows.row_stride_bytes = row_bytes(WeightType::i4r, table.rows.n_cols);
-        table.rows.data = tables_.bytes().data() + tensor(module + ".embedding_quantized").offset;
+        table.rows.data =
+            tables_.bytes().data() + layout_.tensor(module + ".embedding_quantized").offset;
         table.block_scale = tables_.bytes().data() + scales.offset;
         table.n_blocks = scales.shape[1];
     };
-    use(prefix_ + "embed_tokens", weights_.embedding);
-    if (config_.ple_width != 0) use(prefix_ + "embed_tokens_per_layer", weights_.ple);
+    use(layout_.embedding(), weights_.embedding);
+    if (config_.ple_width != 0) use(layout_.ple_table(), weights_.ple);
     return {};
 }
 
 Status MobileConversion::write_scalar(const std::string& name, float value) {
     uint8_t bytes[sizeof(float)];
     std::memcpy(bytes, &value, sizeof value);
-    return file_->write(tensor(name).offset, bytes);
+    return file_->write(layout_.tensor(name).offset, bytes);
+}
+
+Status MobileConversion::read_scalar(const std::string& name, float& value) const {
+    uint8_t bytes[sizeof(float)];
+    GEMLET_TRY(file_->read(layout_.tensor(name).offset, bytes));
+    std::memcpy(&value, bytes, sizeof value);
+    return {};
+}
+
+/// From here on prompts read what the file has for a linear; `kept` holds it.
+Status MobileConversion::use_rows(const std::string& module, size_t bits, Matrix& matrix,
+                                  KeptRows& kept) {
+    matrix.type = row_type(bits);
+    matrix.row_stride_bytes = row_bytes(matrix.type, matrix.n_cols);
+    kept.rows.resize(matrix.n_rows * matrix.row_stride_bytes);
+    kept.scales.resize(matrix.n_rows);
+    GEMLET_TRY(file_->read(layout_.tensor(module + ".weight").offset, kept.rows));
+    GEMLET_TRY(file_->read(
+        layout_.tensor(module + ".weight_scale").offset,
+        {reinterpret_cast<uint8_t*>(kept.scales.data()), kept.scales.size() * sizeof(float)}));
+    matrix.data = kept.rows.data();
+    matrix.row_scale = reinterpret_cast<const uint8_t*>(kept.scales.data());
+    GEMLET_TRY(read_scalar(module + ".input_activation_scale", matrix.input_scale));
+    return read_scalar(module + ".output_activation_scale", matrix.output_scale);
 }
 
 Status MobileConversion::convert_linear(size_t layer, LayerLinear linear,
                                         const LayerStatistics& statistics,
-                                        const InputKnowledge& inputs, KeptRows& kept) {
-    const std::string module = module_name(layer, linear);
-    Matrix& matrix = matrix_of(weights_.layers[layer], linear);
+                                        const InputKnowledge& inputs) {
+    const std::string module = layout_.linear(layer, linear);
     const LinearRange& range = statistics.ranges[static_cast<size_t>(linear)];
-    MatrixJob job{matrix, row_type(bits_of(layer, linear)), options_.method, inputs};
-    GEMLET_TRY(convert_rows(module + ".weight", module + ".weight_scale", job, &kept));
+    const LinearRange& shared = statistics.ranges[static_cast<size_t>(first_reader(linear))];
+    const MatrixJob job{matrix_of(weights_.layers[layer], linear),
+                        row_type(mobile_bits(options_.scheme, config_, layer, linear)),
+                        options_.method, inputs};
+    GEMLET_TRY(convert_rows(module + ".weight", module + ".weight_scale", job));
     // What never differs from zero would have no scale; zero means "not quantised".
-    matrix.input_scale =
-        statistics.ranges[static_cast<size_t>(first_reader(linear))].input.best_step();
-    matrix.output_scale = range.output.best_step();
-    GEMLET_TRY(write_scalar(module + ".input_activation_scale", matrix.input_scale));
-    GEMLET_TRY(write_scalar(module + ".output_activation_scale", matrix.output_scale));
-    return {};
+    GEMLET_TRY(write_scalar(module + ".input_activation_scale", shared.input.best_step()));
+    return write_scalar(module + ".output_activation_scale", range.output.best_step());
 }
 
 Status MobileConversion::write_kv_scales(size_t layer, const LayerStatistics& statistics) {
-    if (config_.layers[layer].owns_kv) {
-        largest_keys_[layer] = statistics.largest_key;
-        largest_values_[layer] = statistics.largest_value;
-    }
-    const size_t donor = config_.layers[layer].kv_donor;
-    const std::string attention = prefix_ + "layers." + std::to_string(layer) + ".self_attn.";
     const auto scale = [](float largest) { return std::max(largest, 1e-6F) / kLargestCode; };
-    GEMLET_TRY(write_scalar(attention + "k_cache_scale", scale(largest_keys_[donor])));
-    return write_scalar(attention + "v_cache_scale", scale(largest_values_[donor]));
+    const size_t donor = config_.layers[layer].kv_donor;
+    const bool owns = config_.layers[layer].owns_kv;
+    const std::string attention = layout_.attention(layer) + ".";
+    GEMLET_TRY(write_scalar(attention + "k_cache_scale",
+                            owns ? scale(statistics.largest_key) : key_scales_[donor]));
+    return write_scalar(attention + "v_cache_scale",
+                        owns ? scale(statistics.largest_value) : value_scales_[donor]);
 }
 
-Status MobileConversion::convert_layer(size_t layer, CalibrationRunner& runner) {
+/// The projection from embeddings to per-layer inputs. Activations at it stay floats, as they are
+/// in published files, where it is not quantised.
+Status MobileConversion::convert_context(CalibrationRunner& runner) {
+    const std::string module = layout_.ple_context();
+    const size_t bits = options_.scheme.mobile_bits;
+    Matrix& matrix = weights_.ple_context;
+    if (file_->is_done(Part::ple_context)) {
+        GEMLET_TRY(report_progress(matrix.n_rows * matrix.n_cols));
+        return use_rows(module, bits, matrix, context_);
+    }
+    InputMoments moments;
+    std::vector<float> squares;
+    const bool feeds_back = options_.method == Method::gptq;
+    runner.observe_embeddings(feeds_back ? Gather::moments : Gather::squares, moments, squares);
+    InputKnowledge knowledge{nullptr, squares};
+    if (moments.present() && prepare_moments(moments, options_.damping, true)) {
+        knowledge.moments = &moments;
+    }
+    const MatrixJob job{matrix, row_type(bits), options_.method, knowledge};
+    GEMLET_TRY(convert_rows(module + ".weight", module + ".weight_scale", job));
+    GEMLET_TRY(write_scalar(module + ".input_activation_scale", 0));
+    GEMLET_TRY(write_scalar(module + ".output_activation_scale", 0));
+    GEMLET_TRY(use_rows(module, bits, matrix, context_));
+    return file_->mark_done(Part::ple_context);
+}
+
+Status MobileConversion::observe_and_convert(size_t layer, CalibrationRunner& runner) {
     LayerStatistics statistics;
     statistics.ranges.resize(kLayerLinears);
     const Gather gather = options_.method == Method::gptq ? Gather::moments : Gather::squares;
     GEMLET_TRY(runner.observe(layer, gather, statistics));
     GEMLET_TRY(write_kv_scales(layer, statistics));
-    KeptRows kept[kLayerLinears];
     for (size_t input = 0; input < kLayerInputs; ++input) {
         InputMoments& moments = statistics.inputs[input];
         InputKnowledge knowledge{nullptr, statistics.squares[input]};
@@ -364,23 +306,33 @@ Status MobileConversion::convert_layer(size_t layer, CalibrationRunner& runner) 
             const auto linear = static_cast<LayerLinear>(i);
             const bool reads_it = static_cast<size_t>(input_of(linear)) == input;
             if (!reads_it || !matrix_of(weights_.layers[layer], linear).present()) continue;
-            GEMLET_TRY(convert_linear(layer, linear, statistics, knowledge, kept[i]));
+            GEMLET_TRY(convert_linear(layer, linear, statistics, knowledge));
         }
         moments = {};
     }
+    return file_->mark_done(Part::first_layer + layer);
+}
+
+Status MobileConversion::convert_layer(size_t layer, CalibrationRunner& runner) {
+    const bool was_done = file_->is_done(Part::first_layer + layer);
+    if (!was_done) GEMLET_TRY(observe_and_convert(layer, runner));
+    const std::string attention = layout_.attention(layer) + ".";
+    GEMLET_TRY(read_scalar(attention + "k_cache_scale", key_scales_[layer]));
+    GEMLET_TRY(read_scalar(attention + "v_cache_scale", value_scales_[layer]));
+    KeptRows kept[kLayerLinears];
     for (size_t i = 0; i < kLayerLinears; ++i) {
         const auto linear = static_cast<LayerLinear>(i);
         Matrix& matrix = matrix_of(weights_.layers[layer], linear);
         if (!matrix.present()) continue;
-        matrix.type = row_type(bits_of(layer, linear));
-        matrix.row_stride_bytes = row_bytes(matrix.type, matrix.n_cols);
-        matrix.data = kept[i].rows.data();
-        matrix.row_scale = reinterpret_cast<const uint8_t*>(kept[i].scales.data());
+        if (was_done) GEMLET_TRY(report_progress(matrix.n_rows * matrix.n_cols));
+        GEMLET_TRY(use_rows(layout_.linear(layer, linear),
+                            mobile_bits(options_.scheme, config_, layer, linear), matrix, kept[i]));
     }
     return runner.advance(layer);
 }
 
 Status MobileConversion::convert_head(CalibrationRunner& runner) {
+    if (file_->is_done(Part::head)) return {};
     InputMoments moments;
     std::vector<float> squares;
     const bool feeds_back = options_.method == Method::gptq;
@@ -392,27 +344,28 @@ Status MobileConversion::convert_head(CalibrationRunner& runner) {
     }
     const MatrixJob job{weights_.head, row_type(options_.scheme.mobile_bits), options_.method,
                         knowledge};
-    GEMLET_TRY(convert_rows("lm_head.weight", "lm_head.weight_scale", job, nullptr));
+    GEMLET_TRY(convert_rows("lm_head.weight", "lm_head.weight_scale", job));
     GEMLET_TRY(write_scalar("lm_head.input_activation_scale", 0));
-    return write_scalar("lm_head.output_activation_scale", 0);
+    GEMLET_TRY(write_scalar("lm_head.output_activation_scale", 0));
+    return file_->mark_done(Part::head);
 }
 
 Status MobileConversion::run(std::vector<CalibrationPrompt> prompts) {
-    largest_keys_.resize(config_.n_layers);
-    largest_values_.resize(config_.n_layers);
+    key_scales_.resize(config_.n_layers);
+    value_scales_.resize(config_.n_layers);
     GEMLET_TRY(copy_others());
     GEMLET_TRY(convert_towers());
     GEMLET_TRY(convert_embedding());
     if (config_.ple_width != 0) {
-        GEMLET_TRY(convert_table(prefix_ + "embed_tokens_per_layer", weights_.ple, {}));
+        GEMLET_TRY(convert_table(Part::ple_table, layout_.ple_table(), weights_.ple, {}));
     }
     GEMLET_TRY(use_tables());
     Result<std::unique_ptr<CalibrationRunner>> runner =
         CalibrationRunner::create(config_, weights_, pool_, std::move(prompts),
                                   options_.method == Method::gptq ? &exact_ : nullptr);
     GEMLET_TRY(runner);
-    report_.n_calibration_rows = (*runner)->n_rows();
     (*runner)->set_cancel(options_.cancel);
+    if (config_.ple_width != 0) GEMLET_TRY(convert_context(**runner));
     for (size_t layer = 0; layer < config_.n_layers; ++layer) {
         GEMLET_TRY(convert_layer(layer, **runner));
     }
@@ -432,9 +385,6 @@ Status check_request(const Checkpoint& source, const QuantizeOptions& options,
     }
     if (prompts.empty()) {
         return {StatusCode::bad_argument, "static scales need calibration", "--calibration"};
-    }
-    if (options.resume) {
-        return {StatusCode::unsupported, "mobile schemes cannot be resumed yet", "--resume"};
     }
     if (options.method == Method::gptq && !have_linear_algebra()) {
         return {StatusCode::unsupported,
@@ -458,12 +408,12 @@ Result<QuantizeReport> quantize_to_mobile(const Checkpoint& source, const std::s
         threads.n_threads = options.n_threads;
         Result<std::unique_ptr<ThreadPool>> pool = ThreadPool::create(threads);
         GEMLET_TRY(pool);
-        NewFolder folder(path);
+        NewFolder folder(path, options.resume);
         GEMLET_TRY(folder.make());
         GEMLET_TRY(write_small_files(source, options.scheme, folder));
         MobileConversion conversion(source, options, *weights, *exact, **pool);
         GEMLET_TRY(conversion.plan());
-        GEMLET_TRY(conversion.open(folder.file("model.safetensors")));
+        GEMLET_TRY(conversion.open(folder.file("model.safetensors"), rows_of(prompts)));
         GEMLET_TRY(conversion.run(std::move(prompts)));
         GEMLET_TRY(folder.finish());
         return conversion.report();

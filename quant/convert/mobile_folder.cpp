@@ -11,11 +11,12 @@
 
 namespace gemlet {
 
-NewFolder::NewFolder(std::string path) : path_(std::move(path)), partial_(path_ + ".partial") {}
+NewFolder::NewFolder(std::string path, bool resume)
+    : path_(std::move(path)), partial_(path_ + ".partial"), resume_(resume) {}
 
 NewFolder::~NewFolder() {
     std::error_code ignored;
-    if (made_) std::filesystem::remove_all(partial_, ignored);
+    if (made_ && !resume_) std::filesystem::remove_all(partial_, ignored);
 }
 
 Status NewFolder::make() {
@@ -24,6 +25,7 @@ Status NewFolder::make() {
         return {StatusCode::io, "is there already", path_};
     }
     std::error_code error;
+    if (resume_ && std::filesystem::is_directory(partial_, error)) return {};
     std::filesystem::remove_all(partial_, error);
     if (!std::filesystem::create_directory(partial_, error)) {
         return {StatusCode::io, "folder cannot be made", path_};
@@ -48,7 +50,8 @@ Status write_small_files(const Checkpoint& source, const Scheme& scheme, const N
                             name != "config.json" && name != "model.safetensors.index.json";
         if (!wanted || !entry.is_regular_file()) continue;
         std::error_code error;
-        std::filesystem::copy_file(entry.path(), folder.file(name), error);
+        std::filesystem::copy_file(entry.path(), folder.file(name),
+                                   std::filesystem::copy_options::overwrite_existing, error);
         if (error) return {StatusCode::io, "cannot be copied", name, error.value()};
     }
     std::ofstream out(folder.file("config.json"), std::ios::binary);

@@ -9,15 +9,17 @@
 
 namespace gemlet {
 
-/// A folder that is made as PATH.partial and deleted unless finish() gives it its name.
+/// A folder that is made as PATH.partial and deleted unless finish() gives it its name, or it is to
+/// be resumed.
 class NewFolder {
   public:
-    explicit NewFolder(std::string path);
+    NewFolder(std::string path, bool resume);
     ~NewFolder();
     NewFolder(const NewFolder&) = delete;
     NewFolder& operator=(const NewFolder&) = delete;
 
-    /// Makes it. Errors: `io` where PATH exists or the folder cannot be made.
+    /// Makes it, or takes the one that an earlier run has left to be resumed. Errors: `io` where
+    /// PATH exists or the folder cannot be made.
     Status make();
     /// The path of a file in it.
     std::string file(const std::string& name) const { return partial_ + "/" + name; }
@@ -26,6 +28,7 @@ class NewFolder {
   private:
     std::string path_;
     std::string partial_;
+    bool resume_ = false;
     bool made_ = false;
 };
 

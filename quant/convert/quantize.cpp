@@ -327,14 +327,6 @@ Status Conversion::run(std::vector<CalibrationPrompt> prompts) {
     return file_->finish();
 }
 
-size_t rows_of(const std::vector<CalibrationPrompt>& prompts) {
-    size_t n = 0;
-    for (const CalibrationPrompt& prompt : prompts) {
-        n += std::min(prompt.ids.size(), kCalibrationRows);
-    }
-    return n;
-}
-
 }  // namespace
 
 Result<QuantizeReport> quantize_to_gguf(const Checkpoint& source, const std::string& path,

@@ -2,8 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 
 #include "quant/convert/mobile.h"
 #include "tests/core/tiny_model.h"
@@ -71,12 +73,62 @@ TEST(MobileConversion, opens_on_the_integer_path) {
         const std::unique_ptr<Engine> engine = open_tiny(path);
         ASSERT_NE(engine, nullptr);
         EXPECT_TRUE(engine->config().is_qat);
-        EXPECT_EQ(engine->facts().n_uncalibrated, 2U);  // both sides of the head
+        // Both sides of the head and of the projection to per-layer inputs.
+        EXPECT_EQ(engine->facts().n_uncalibrated, 4U);
         const std::vector<float> got = logits_of(*engine);
         EXPECT_TRUE(std::ranges::all_of(got, [](float x) { return std::isfinite(x); }));
         // Random weights forgive little; eight bits must be close, fewer must not be noise.
         EXPECT_GT(correlation(got, wanted), scheme == std::string("mobile:w8") ? 0.95 : 0.3);
     }
+}
+
+/// Stops a conversion when so much of it is done.
+struct Stop {
+    std::atomic<bool> now = false;
+    double share = 0;
+};
+
+TEST(MobileConversion, resuming_gives_the_same_bytes) {
+    const TempTree tree;
+    const std::string source = test::write_directory(tree, test::tiny_e2b());
+    ASSERT_TRUE(convert(source, tree.path("whole"), "mobile:w4", prompts()).has_value());
+    Result<Checkpoint> checkpoint = Checkpoint::open(source);
+    ASSERT_TRUE(checkpoint.has_value());
+    const std::string path = tree.path("resumed");
+    // In a table, in the layers (which share keys and values of earlier ones) and at the end.
+    for (const double share : {0.1, 0.4, 0.6, 0.8, 2.0}) {
+        SCOPED_TRACE(share);
+        Stop stop;
+        stop.share = share;
+        QuantizeOptions options;
+        options.scheme = *scheme_from_name("mobile:w4");
+        options.n_threads = 2;
+        options.resume = true;
+        options.cancel = &stop.now;
+        options.context = &stop;
+        options.progress = [](void* context, size_t done, size_t total) {
+            Stop& at = *static_cast<Stop*>(context);
+            at.now = static_cast<double>(done) > at.share * static_cast<double>(total);
+        };
+        const Result<QuantizeReport> report =
+            quantize_to_mobile(*checkpoint, path, options, prompts());
+        EXPECT_EQ(report.has_value(), share > 1);
+        EXPECT_EQ(std::filesystem::exists(path + ".partial"), share < 1);
+    }
+    for (const char* name : {"/model.safetensors", "/config.json"}) {
+        std::string bytes[2];
+        for (size_t i = 0; i < 2; ++i) {
+            std::ifstream in(tree.path(i == 0 ? "whole" : "resumed") + name, std::ios::binary);
+            bytes[i].assign(std::istreambuf_iterator<char>(in), {});
+        }
+        EXPECT_FALSE(bytes[0].empty());
+        EXPECT_EQ(bytes[0], bytes[1]);
+    }
+    size_t n_files = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(path)) {
+        n_files += entry.path().string().find(".partial") != std::string::npos ? 1000 : 1;
+    }
+    EXPECT_LT(n_files, 1000U);
 }
 
 TEST(MobileConversion, refuses_what_it_cannot_do) {
