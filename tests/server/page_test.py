@@ -119,6 +119,10 @@ class Page(unittest.TestCase):
         self.browser.wait_for("running === null && messages.length > 0")
         return self.browser.run('[...document.querySelectorAll(".model:last-child .text")].map((e) => e.textContent).join()')
 
+    def press(self, key, code):
+        for kind in ("keyDown", "keyUp"):
+            self.browser.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, text="\r")
+
     def test_a_chat(self):
         browser = self.browser
         browser.call("Page.navigate", url=f"http://127.0.0.1:{self.server.port}/")
@@ -147,6 +151,22 @@ class Page(unittest.TestCase):
         browser.wait_for("parts.length === 1")
         self.ask("And this?")
         self.assertIn("not a picture", browser.run('document.querySelector(".model:last-child .error").textContent'))
+        self.assertTrue(self.ask("Reverse the words: key ball boat gold seven"))
+        # By keyboard alone; a chat that is left for a new one takes nothing along.
+        browser.run('addPicture(new File(["no picture"], "b.png", {type: "image/png"}))')
+        browser.wait_for("parts.length === 1")
+        browser.run('$("files").firstChild.focus()')
+        self.press("Enter", 13)
+        self.assertEqual(browser.run("[parts.length, document.activeElement.id]"), [0, "input"])
+        browser.call("Input.insertText", text="Count")
+        self.press("Enter", 13)
+        browser.wait_for("running !== null")
+        browser.run('$("new").click()')
+        browser.wait_for("running === null")
+        self.assertEqual(browser.run("[messages.length, $('log').children.length]"), [0, 0])
+        browser.run("record()")
+        browser.wait_for('$("state").className === "error"')
+        self.assertIn("no microphone", browser.run('$("state").textContent'))
         self.assertTrue(self.ask("Reverse the words: key ball boat gold seven"))
         if len(sys.argv) > 4:  # where to put a picture of it
             shot = browser.call("Page.captureScreenshot", format="png")
