@@ -316,24 +316,33 @@ void add_serve_limits(CLI::App& app, Options& o) {
     app.add_option("--timeout", o.timeout_s, "seconds a client may take for what it sends")
         ->check(CLI::Range(1, 3600))
         ->capture_default_str();
-    app.add_option("--max-body", "largest request without a recording, such as 16M (default 64M)")
-        ->each([&o](const std::string& text) {
-            const std::string error = parse_size(text, o.max_body_bytes);
-            if (!error.empty()) throw CLI::ValidationError("--max-body", error);
+    const auto size = [&app](const std::string& name, uint64_t& bytes, const std::string& help) {
+        app.add_option(name, help)->each([name, &bytes](const std::string& text) {
+            const std::string error = parse_size(text, bytes);
+            if (!error.empty()) throw CLI::ValidationError(name, error);
         });
-    app.add_option("--max-recording",
-                   "largest recording to transcribe, such as 500M (default 100M)")
-        ->each([&o](const std::string& text) {
-            const std::string error = parse_size(text, o.max_recording_bytes);
-            if (!error.empty()) throw CLI::ValidationError("--max-recording", error);
-        });
+    };
+    const auto count = [&app](const std::string& name, size_t& n, size_t most,
+                              const std::string& help) {
+        app.add_option(name, n, help)->check(CLI::Range(size_t{0}, most))->capture_default_str();
+    };
+    size("--max-body", o.max_body_bytes,
+         "largest request without a recording, such as 16M (default 64M)");
+    size("--max-recording", o.max_recording_bytes,
+         "largest recording to transcribe, such as 500M (default 100M)");
     app.add_option("--max-minutes", o.max_recording_minutes,
                    "longest recording to transcribe, in minutes")
         ->check(CLI::Range(1.0, 10000.0))
         ->capture_default_str();
-    app.add_option("--max-media", o.max_media, "most pictures, sounds and videos of a chat")
-        ->check(CLI::Range(0, 1000))
-        ->capture_default_str();
+    count("--max-media", o.max_media, 1000, "most pictures, sounds and videos of a chat");
+    size("--max-picture", o.max_picture_bytes, "largest file of a picture (default 20M)");
+    count("--max-messages", o.max_messages, 1000000, "most messages of a chat");
+    count("--max-tools", o.max_tools, 10000, "most functions of a chat");
+    size("--max-schemas", o.max_schema_bytes,
+         "largest declarations of the functions, or schema of an answer (default 256K)");
+    count("--max-depth", o.max_depth, 200, "deepest nesting of JSON");
+    app.add_flag("--audio-chunk", o.audio_chunk,
+                 "cut sounds of chats that are longer than 30 seconds into pieces");
     app.add_option("--media-path", o.media_path,
                    "folder whose pictures chats may name as file://NAME (default: none)")
         ->check(CLI::ExistingDirectory);
@@ -366,6 +375,8 @@ void add_serve(CLI::App& app, Options& o) {
     serve->add_flag("--strict-model", o.strict_model, "refuse requests for models of other names");
     serve->add_option("--cors", o.cors, "origin whose pages may ask, or *");
     add_serve_limits(*serve, o);
+    serve->add_flag("--log", o.log, "a line to stderr for every request");
+    serve->add_flag("--log-prompts", o.log_prompts, "and what it asks: others' words, on a screen");
     serve->add_flag("--metrics-compat", o.metrics_compat,
                     "metrics under llama-server's names as well");
     serve->footer(

@@ -89,6 +89,14 @@ struct Options {
     uint64_t max_recording_bytes = 0;  // 0: the server's own limit
     double max_recording_minutes = 120;
     size_t max_media = 16;
+    uint64_t max_picture_bytes = 0;  // 0: the server's own limit
+    uint64_t max_schema_bytes = 0;   // 0: the server's own limit
+    size_t max_depth = 64;
+    size_t max_messages = 2048;
+    size_t max_tools = 128;
+    bool audio_chunk = false;
+    bool log = false;
+    bool log_prompts = false;
 
     // bench
     size_t bench_prompt = 512;

@@ -56,6 +56,17 @@ server::ServiceOptions service_options(const Options& options) {
     service.sounds = sound_options(options);
     service.limits.media = options.max_media;
     service.limits.media_path = options.media_path;
+    service.limits.messages = options.max_messages;
+    service.limits.tools = options.max_tools;
+    service.limits.json_depth = options.max_depth;
+    service.limits.cut_sounds = options.audio_chunk;
+    if (options.max_picture_bytes != 0) service.limits.picture_bytes = options.max_picture_bytes;
+    if (options.max_schema_bytes != 0) service.limits.schema_bytes = options.max_schema_bytes;
+    service.log = [](const std::string& line) {
+        std::fprintf(stderr, "gemlet: %s\n", line.c_str());  // one call: lines stay whole
+    };
+    service.log_requests = options.log || options.log_prompts;
+    service.log_prompts = options.log_prompts;
     service.limits.recording_seconds = 60 * options.max_recording_minutes;
     if (options.max_recording_bytes != 0) {
         constexpr uint64_t kForm = uint64_t{1} << 20U;  // what is around the recording

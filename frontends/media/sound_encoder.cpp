@@ -70,8 +70,10 @@ Result<SoundFrames> SoundEncoder::frames(std::span<const uint8_t> bytes, std::st
         const Result<std::vector<float>> samples = read_clip(bytes);
         GEMLET_TRY(samples);
         if (samples->size() > kMaxSamples) {
-            return Status(StatusCode::bad_argument,
-                          "longer than 30 seconds; gemlet transcribe takes any length");
+            return Status(
+                StatusCode::bad_argument,
+                "longer than 30 seconds; gemlet transcribe and /v1/audio/transcriptions take "
+                "any length");
         }
         const bool is_wave = config.kind == AudioKind::embedder;
         const size_t least = is_wave ? 1 : kLeastSamples;

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <utility>
 
 #include "frontends/server/api/api_error.h"
+#include "frontends/server/endpoints.h"
 
 namespace gemlet::server {
 namespace {
@@ -15,13 +17,14 @@ constexpr std::chrono::milliseconds kLook{50};
 constexpr std::chrono::seconds kPing{10};
 constexpr std::string_view kDone = "data: [DONE]\n\n";
 
-enum class End : uint8_t { complete, client_gone, failed };
+enum class End : uint8_t { complete, client_gone, cut_off, failed };
+using Alive = std::function<bool()>;
 
 /// Waits for jobs to end and hands out their deltas. `on_update` gets a job's index and state and
 /// one delta at a time (or null), `on_end` the index of a job that is done; they return false when
 /// the client is gone.
 template <class OnUpdate, class OnEnd>
-End follow(HttpSink& sink, const WantedJobs& jobs, OnUpdate&& on_update, OnEnd&& on_end) {
+End follow(const Alive& alive, const WantedJobs& jobs, OnUpdate&& on_update, OnEnd&& on_end) {
     std::vector<bool> is_done(jobs.size());
     while (true) {
         size_t n_open = 0;
@@ -30,8 +33,9 @@ End follow(HttpSink& sink, const WantedJobs& jobs, OnUpdate&& on_update, OnEnd&&
             // A step serves all together: when there is news of the first, there is of the others.
             const auto most = n_open++ == 0 ? kLook : std::chrono::milliseconds(0);
             const AnswerJob::Update update = (*jobs[i])->wait(most);
-            if (!sink.alive()) return End::client_gone;
+            if (alive && !alive()) return End::client_gone;
             if (update.state == JobState::failed) return End::failed;
+            if (update.state == JobState::cut_off) return End::cut_off;
             if (!on_update(i, update.state, nullptr)) return End::client_gone;
             for (const AnswerDelta& delta : update.deltas) {
                 if (!on_update(i, update.state, &delta)) return End::client_gone;
@@ -62,12 +66,16 @@ class Pinger {
     Clock::time_point last_ = Clock::now();
 };
 
+/// What an answer that did not become complete is refused with.
+ApiError refusal_of(End end) {
+    if (end == End::client_gone) return client_gone();
+    if (end == End::failed) return server_fault();
+    return unavailable("the answer was broken off: the server is ending");
+}
+
 /// Ends a stream that has begun: false breaks the connection.
 bool end_stream(HttpSink& sink, End end) {
-    if (end == End::failed) {
-        const ApiError error = unavailable("the answer was broken off: the server is ending");
-        (void)sink.write(event_of(error.json()));
-    }
+    if (end != End::client_gone) (void)sink.write(event_of(refusal_of(end).json()));
     return false;
 }
 
@@ -77,12 +85,11 @@ class ChatStream {
         : style_(style), sink_(sink), jobs_(jobs), choices_(jobs.size()) {}
 
     bool run() {
-        const End end = follow(
-            sink_, jobs_,
-            [&](size_t i, JobState state, const AnswerDelta* delta) {
-                return take(i, state, delta);
-            },
-            [&](size_t i) { return end_choice(i); });
+        const End end = follow([this] { return sink_.alive(); }, jobs_,
+                               [&](size_t i, JobState state, const AnswerDelta* delta) {
+                                   return take(i, state, delta);
+                               },
+                               [&](size_t i) { return end_choice(i); });
         if (end != End::complete) return end_stream(sink_, end);
         if (style_.include_usage) {
             Json chunk = head_json(style_.head, "chat.completion.chunk");
@@ -174,119 +181,113 @@ class ChatStream {
     Pinger pinger_;
 };
 
-/// Waits for all of all answers. Returns false when there is nobody to answer.
-bool gather_answers(HttpSink& sink, const WantedJobs& jobs, std::vector<WholeAnswer>& answers) {
-    answers.resize(jobs.size());
+/// An answer that is sent whole: the client's thread waits for all of it here, so that what goes
+/// wrong on the way still has a status of its own. `choice_of` makes a choice of an answer.
+template <class ChoiceOf>
+HttpResponse whole_response(const AnswerStyle& style, const Alive& alive, const WantedJobs& jobs,
+                            std::string_view object, ChoiceOf&& choice_of) {
+    std::vector<WholeAnswer> answers(jobs.size());
     const End end = follow(
-        sink, jobs,
+        alive, jobs,
         [&](size_t i, JobState, const AnswerDelta* delta) {
             if (delta != nullptr) answers[i].add(*delta);
             return true;
         },
         [](size_t) { return true; });
-    return end == End::complete;
-}
-
-/// The end of an answer that is sent whole.
-bool write_whole(const AnswerStyle& style, HttpSink& sink, const WantedJobs& jobs, Json json,
-                 Json choices) {
-    const std::vector<AnswerCounts> counts = counts_of(jobs);
-    json.set("choices", std::move(choices)).set("usage", usage_json(counts, style.n));
-    if (counts.size() == 1) json.set("timings", timings_json(counts[0]));
-    return sink.write(write_json(json));
-}
-
-bool write_whole_chat(const AnswerStyle& style, HttpSink& sink, const WantedJobs& jobs) {
-    std::vector<WholeAnswer> answers;
-    if (!gather_answers(sink, jobs, answers)) return false;
+    if (end != End::complete) return error_response(refusal_of(end));
     Json choices = Json::array();
     for (size_t i = 0; i < jobs.size(); ++i) {
-        WholeAnswer& answer = answers[i];
+        choices.items.push_back(choice_of(i, answers[i], (*jobs[i])->finish_reason()));
+    }
+    const std::vector<AnswerCounts> counts = counts_of(jobs);
+    Json json = head_json(style.head, object);
+    json.set("choices", std::move(choices)).set("usage", usage_json(counts, style.n));
+    if (counts.size() == 1) json.set("timings", timings_json(counts[0]));
+    return json_response(json);
+}
+
+HttpResponse whole_chat(const AnswerStyle& style, const Alive& alive, const WantedJobs& jobs) {
+    const auto choice_of = [&](size_t i, WholeAnswer& answer, std::string_view reason) {
         if (style.reasoning == ReasoningFormat::hidden) answer.reasoning.clear();
         Json logprobs;
         if (style.vocabulary != nullptr) {
             logprobs = chat_logprobs(*style.vocabulary, answer.logprobs);
         }
-        choices.items.push_back(
-            chat_choice(i, answer, (*jobs[i])->finish_reason(), std::move(logprobs)));
-    }
-    return write_whole(style, sink, jobs, head_json(style.head, "chat.completion"),
-                       std::move(choices));
+        return chat_choice(i, answer, reason, std::move(logprobs));
+    };
+    return whole_response(style, alive, jobs, "chat.completion", choice_of);
 }
 
 bool stream_texts(const AnswerStyle& style, HttpSink& sink, const WantedJobs& jobs) {
     Pinger pinger;
     std::vector<size_t> offsets(jobs.size());
-    const auto send = [&](Json choice) {
+    const auto send = [&](Json choice, Json timings) {
         Json choices = Json::array();
         choices.items.push_back(std::move(choice));
         Json chunk = head_json(style.head, "text_completion");
         chunk.set("choices", std::move(choices));
+        if (!timings.is_null()) chunk.set("timings", std::move(timings));
         return sink.write(event_of(chunk));
     };
     const End end = follow(
-        sink, jobs,
+        [&] { return sink.alive(); }, jobs,
         [&](size_t i, JobState, const AnswerDelta* delta) {
             if (delta == nullptr || delta->text.content.empty()) return pinger.look(sink);
             Json logprobs;
             if (style.vocabulary != nullptr) {
                 logprobs = text_logprobs(*style.vocabulary, delta->logprobs, offsets[i]);
             }
-            return send(text_choice(i, delta->text.content, {}, std::move(logprobs)));
+            return send(text_choice(i, delta->text.content, {}, std::move(logprobs)), Json());
         },
-        [&](size_t i) { return send(text_choice(i, "", (*jobs[i])->finish_reason(), Json())); });
+        [&](size_t i) {
+            const bool is_last = jobs.size() == 1 && !style.include_usage;
+            return send(text_choice(i, "", (*jobs[i])->finish_reason(), Json()),
+                        is_last ? timings_json((*jobs[i])->counts()) : Json());
+        });
     if (end != End::complete) return end_stream(sink, end);
     if (style.include_usage) {
         Json chunk = head_json(style.head, "text_completion");
         chunk.set("choices", Json::array()).set("usage", usage_json(counts_of(jobs), style.n));
+        if (jobs.size() == 1) chunk.set("timings", timings_json((*jobs[0])->counts()));
         if (!sink.write(event_of(chunk))) return false;
     }
     return sink.write(kDone);
 }
 
-bool write_whole_texts(const AnswerStyle& style, HttpSink& sink, const WantedJobs& jobs) {
-    std::vector<WholeAnswer> answers;
-    if (!gather_answers(sink, jobs, answers)) return false;
-    Json choices = Json::array();
-    for (size_t i = 0; i < jobs.size(); ++i) {
+HttpResponse whole_texts(const AnswerStyle& style, const Alive& alive, const WantedJobs& jobs) {
+    const auto choice_of = [&](size_t i, const WholeAnswer& answer, std::string_view reason) {
         Json logprobs;
         size_t offset = 0;
         if (style.vocabulary != nullptr) {
-            logprobs = text_logprobs(*style.vocabulary, answers[i].logprobs, offset);
+            logprobs = text_logprobs(*style.vocabulary, answer.logprobs, offset);
         }
-        choices.items.push_back(
-            text_choice(i, answers[i].content, (*jobs[i])->finish_reason(), std::move(logprobs)));
-    }
-    return write_whole(style, sink, jobs, head_json(style.head, "text_completion"),
-                       std::move(choices));
-}
-
-HttpResponse start(const AnswerStyle& style) {
-    HttpResponse response;
-    if (!style.stream) return response;
-    response.type = "text/event-stream";
-    response.headers.emplace_back("Cache-Control", "no-cache");
-    return response;
+        return text_choice(i, answer.content, reason, std::move(logprobs));
+    };
+    return whole_response(style, alive, jobs, "text_completion", choice_of);
 }
 
 }  // namespace
 
-HttpResponse chat_response(AnswerStyle style, WantedJobs jobs) {
-    HttpResponse response = start(style);
-    response.stream = [style = std::move(style), jobs = std::move(jobs)](HttpSink& sink) {
-        return style.stream ? ChatStream(style, sink, jobs).run()
-                            : write_whole_chat(style, sink, jobs);
-    };
+HttpResponse event_response(std::function<bool(HttpSink& sink)> stream) {
+    HttpResponse response;
+    response.type = "text/event-stream";
+    response.headers.emplace_back("Cache-Control", "no-cache");
+    response.stream = std::move(stream);
     return response;
 }
 
-HttpResponse text_response(AnswerStyle style, WantedJobs jobs) {
-    HttpResponse response = start(style);
-    response.stream = [style = std::move(style), jobs = std::move(jobs)](HttpSink& sink) {
-        return style.stream ? stream_texts(style, sink, jobs)
-                            : write_whole_texts(style, sink, jobs);
-    };
-    return response;
+HttpResponse chat_response(AnswerStyle style, WantedJobs jobs, const HttpRequest& http) {
+    if (!style.stream) return whole_chat(style, http.alive, jobs);
+    return event_response([style = std::move(style), jobs = std::move(jobs)](HttpSink& sink) {
+        return ChatStream(style, sink, jobs).run();
+    });
+}
+
+HttpResponse text_response(AnswerStyle style, WantedJobs jobs, const HttpRequest& http) {
+    if (!style.stream) return whole_texts(style, http.alive, jobs);
+    return event_response([style = std::move(style), jobs = std::move(jobs)](HttpSink& sink) {
+        return stream_texts(style, sink, jobs);
+    });
 }
 
 }  // namespace gemlet::server

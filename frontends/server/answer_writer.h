@@ -1,6 +1,7 @@
 // From jobs to the bytes of answers, while somebody watches whether the client is still there.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -38,9 +39,12 @@ struct AnswerStyle {
     const Vocabulary* vocabulary = nullptr;  // not null: report log probabilities
 };
 
-/// The answer to a chat, a choice from each job.
-HttpResponse chat_response(AnswerStyle style, WantedJobs jobs);
-/// The answer to plain prompts, a choice from each job.
-HttpResponse text_response(AnswerStyle style, WantedJobs jobs);
+/// The answer to a chat, a choice from each job. One that is not streamed is waited for here, until
+/// it is complete or the client is gone.
+HttpResponse chat_response(AnswerStyle style, WantedJobs jobs, const HttpRequest& http);
+/// The answer to plain prompts, in the same way.
+HttpResponse text_response(AnswerStyle style, WantedJobs jobs, const HttpRequest& http);
+/// An answer in events, which `stream` writes.
+HttpResponse event_response(std::function<bool(HttpSink& sink)> stream);
 
 }  // namespace gemlet::server

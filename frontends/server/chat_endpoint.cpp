@@ -65,6 +65,9 @@ ApiError encode(Service& service, const ChatRequest& request, const std::functio
     return error;
 }
 
+/// Of what the grammar's library says; the rest quotes rules that the client did not write.
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
 ApiError make_grammar(Service& service, const ChatRequest& request,
                       std::shared_ptr<Grammar>& grammar) {
     if (!request.schema) return {};
@@ -77,7 +80,7 @@ ApiError make_grammar(Service& service, const ChatRequest& request,
     std::string fault;
     Result<std::unique_ptr<Grammar>> made =
         Grammar::of_schema(std::move(*vocabulary), *request.schema, fault);
-    if (!made) return bad_request("response_format: " + fault, "response_format");
+    if (!made) return bad_request("response_format: " + first_line(fault), "response_format");
     grammar = std::move(*made);
     return {};
 }
@@ -92,13 +95,13 @@ ApiError make_call_grammar(Service& service, const ChatRequest& request,
     }
     std::string fault;
     const Result<std::string> rules = call_grammar(request.tools, request.calls.name, fault);
-    if (!rules) return bad_request("tools: " + fault, "tools");
+    if (!rules) return bad_request("tools: " + first_line(fault), "tools");
     Result<std::unique_ptr<Grammar>> made =
         Grammar::of_rules(std::move(*vocabulary), *rules, fault);
     if (made) {
         call = std::move(*made);
     } else if (request.strict_tools) {
-        return bad_request("tools: " + fault, "tools");
+        return bad_request("tools: " + first_line(fault), "tools");
     }
     return {};
 }
@@ -190,7 +193,7 @@ HttpResponse post_chat(Service& service, const HttpRequest& http) {
         !error.ok()) {
         return error_response(error);
     }
-    return chat_response(std::move(style), std::move(jobs));
+    return chat_response(std::move(style), std::move(jobs), http);
 }
 
 HttpResponse post_input_tokens(Service& service, const HttpRequest& http) {

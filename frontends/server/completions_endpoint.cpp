@@ -134,7 +134,7 @@ HttpResponse post_completions(Service& service, const HttpRequest& http) {
     style.include_usage = generation.include_usage;
     style.n = generation.n;
     if (generation.n_logprobs) style.vocabulary = &service.model.tokenizer.vocabulary();
-    return text_response(std::move(style), std::move(jobs));
+    return text_response(std::move(style), std::move(jobs), http);
 }
 
 }  // namespace gemlet::server

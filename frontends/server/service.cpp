@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <ctime>
 #include <filesystem>
 
@@ -73,6 +74,11 @@ bool is_authorized(const Service& service, const HttpRequest& request) {
 }
 
 HttpResponse refusal_of_library(int status) {
+    if (status == 429) {
+        ApiError error = queue_full();
+        error.message = "too many large requests are being read; try again";
+        return error_response(error);
+    }
     if (status == 413) return error_response(too_large("the body is larger than allowed"));
     if (status == 415) {
         ApiError error = bad_request("packed bodies (Content-Encoding) are not taken");
@@ -111,6 +117,32 @@ HttpResponse dispatch(Service& service, const HttpRequest& request) {
     const bool is_work = std::string_view(route->method) == "POST";
     if (is_work && service.draining) return error_response(unavailable("shutting down"));
     return route->answer(service, request);
+}
+
+/// What a request asks, on one line that ends before it is long. Files are left out.
+std::string shown_prompt(const HttpRequest& request) {
+    constexpr size_t kMostShown = 4096;
+    std::string text = request.body.substr(0, kMostShown);
+    for (const FormField& field : request.form) {
+        if (field.filename.empty()) text += " " + field.name + "=" + field.content;
+    }
+    text.resize(std::min(text.size(), kMostShown));
+    for (char& c : text) {
+        if (static_cast<unsigned char>(c) < ' ' || c == '\x7F') c = ' ';  // lines, escapes
+    }
+    return text;
+}
+
+void log_request(const ServiceOptions& options, const HttpRequest& request,
+                 const HttpResponse& response, std::chrono::steady_clock::time_point start) {
+    if (!options.log || (!options.log_requests && response.fault.empty())) return;
+    const auto took = std::chrono::steady_clock::now() - start;
+    const int64_t n_ms = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
+    std::string line = request.method + " " + (request.path.empty() ? "other" : request.path) +
+                       " " + std::to_string(response.status) + " " + std::to_string(n_ms) + " ms";
+    if (!response.fault.empty()) line += ": " + response.fault;
+    if (options.log_prompts) line += " " + shown_prompt(request);
+    options.log(line);
 }
 
 }  // namespace
@@ -168,12 +200,16 @@ HttpResponse answer_while_loading() {
 }
 
 HttpResponse answer_request(Service& service, const HttpRequest& request) {
+    const auto start = std::chrono::steady_clock::now();
     HttpResponse response;
     const Status status = guard([&] {
         response = dispatch(service, request);
         return Status();
     });
-    if (!status.ok()) response = error_response(server_fault());
+    if (!status.ok()) {
+        response = error_response(server_fault());
+        response.fault = status.message();
+    }
     if (!service.options.cors_origin.empty()) {
         auto& headers = response.headers;
         headers.emplace_back("Access-Control-Allow-Origin", service.options.cors_origin);
@@ -182,6 +218,7 @@ HttpResponse answer_request(Service& service, const HttpRequest& request) {
         headers.emplace_back("Access-Control-Allow-Methods", "GET, POST, OPTIONS");
     }
     service.metrics.count_request(request.path.empty() ? "other" : request.path, response.status);
+    log_request(service.options, request, response, start);
     return response;
 }
 
@@ -194,16 +231,23 @@ HttpResponse json_response(const Json& body) {
 HttpResponse error_response(const ApiError& error) {
     HttpResponse response = json_response(error.json());
     response.status = error.http;
+    response.fault = error.detail;
     if (error.http == 429) response.headers.emplace_back("Retry-After", "1");
     return response;
 }
 
 namespace {
 
-/// Deepest nesting of brackets in a document, strings apart.
-size_t depth_of(std::string_view text) {
+/// What a document would cost to be read.
+struct Extent {
+    size_t depth = 0;     // deepest nesting of brackets
+    size_t n_values = 0;  // members and elements, at most
+};
+
+/// Strings are stepped over.
+Extent extent_of(std::string_view text) {
     size_t depth = 0;
-    size_t deepest = 0;
+    Extent extent;
     bool in_string = false;
     for (size_t i = 0; i < text.size(); ++i) {
         const char c = text[i];
@@ -213,12 +257,15 @@ size_t depth_of(std::string_view text) {
         } else if (c == '"') {
             in_string = true;
         } else if (c == '{' || c == '[') {
-            deepest = std::max(deepest, ++depth);
+            extent.depth = std::max(extent.depth, ++depth);
+            ++extent.n_values;
         } else if ((c == '}' || c == ']') && depth > 0) {
             --depth;
+        } else if (c == ',') {
+            ++extent.n_values;
         }
     }
-    return deepest;
+    return extent;
 }
 
 }  // namespace
@@ -228,8 +275,12 @@ ApiError read_body(const Service& service, const HttpRequest& request, Json& bod
     if (request.body.size() > service.options.limits.body_bytes) {
         return too_large("the body is larger than allowed");
     }
-    if (depth_of(request.body) > service.options.limits.json_depth) {
+    const Extent extent = extent_of(request.body);
+    if (extent.depth > service.options.limits.json_depth) {
         return bad_request("the body is nested too deeply");
+    }
+    if (extent.n_values > service.options.limits.json_values) {
+        return bad_request("the body has too many values");
     }
     Result<Json> parsed = parse_json(request.body, DuplicateKeys::last_wins);
     if (!parsed) return bad_request("the body is no JSON: " + parsed.error().message());

@@ -32,6 +32,10 @@ struct ServiceOptions {
     Limits limits;
     PictureOptions pictures;
     SoundOptions sounds;
+    /// Takes a line about a fault of the server, or about every request. Called by many threads.
+    std::function<void(const std::string& line)> log;
+    bool log_requests = false;
+    bool log_prompts = false;  // and what they ask
 };
 
 /// What the endpoints share. The engine of the model was opened for as many conversations as both

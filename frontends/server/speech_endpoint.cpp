@@ -73,11 +73,18 @@ Status open_decoder(Service& service) {
     return {};
 }
 
-/// Takes the decoder, looking after the client meanwhile. Not locked: the client is gone.
-std::unique_lock<TimedLock> take_decoder(Service& service, HttpSink& sink) {
+using Alive = std::function<bool()>;
+
+/// Nobody waits for the answer, or the server is about to end.
+bool must_end(const Service& service, const Alive& alive) {
+    return service.draining || (alive && !alive());
+}
+
+/// Takes the decoder, looking after the client meanwhile. Not locked: it must end.
+std::unique_lock<TimedLock> take_decoder(Service& service, const Alive& alive) {
     std::unique_lock<TimedLock> lock(service.speech_mutex, std::defer_lock);
     while (!lock.try_lock_for(kLook)) {
-        if (!sink.alive() || service.draining) break;
+        if (must_end(service, alive)) break;
     }
     return lock;
 }
@@ -112,8 +119,12 @@ struct Transcribed {
 using SegmentSink = std::function<void(const TranscriptSegment& segment)>;
 
 /// Transcribes on a thread of its own while this one looks after the client.
-Result<Transcribed> transcribe_for(Service& service, const SpeechWork& work, HttpSink& sink,
+Result<Transcribed> transcribe_for(Service& service, const SpeechWork& work, const Alive& alive,
                                    const SegmentSink& on_segment) {
+    const std::unique_lock<TimedLock> lock = take_decoder(service, alive);
+    if (!lock.owns_lock()) return Status(StatusCode::cancelled, "nobody waits for it");
+    if (service.speech == nullptr)
+        return Status(StatusCode::unsupported, "the model takes no sound");
     std::atomic<bool> cancel = false;
     TranscribeRequest request;
     request.task = work.request.task;
@@ -130,7 +141,7 @@ Result<Transcribed> transcribe_for(Service& service, const SpeechWork& work, Htt
     std::future<Result<Transcript>> result = std::async(
         std::launch::async, [&] { return transcribe(**sound, *service.speech, request); });
     while (result.wait_for(kLook) != std::future_status::ready) {
-        if (!sink.alive() || service.draining) cancel = true;
+        if (must_end(service, alive)) cancel = true;
     }
     const auto took = std::chrono::steady_clock::now() - start;
     if (cancel) service.metrics.count_cancellation();
@@ -182,6 +193,13 @@ const char* type_of(SpeechFormat format) {
     return "application/json";
 }
 
+/// What a transcript that did not become complete is refused with.
+ApiError broken_off(const Service& service, const Status& status) {
+    if (status.code() == StatusCode::unsupported) return not_supported("the model takes no sound");
+    if (status.code() != StatusCode::cancelled) return server_fault();
+    return service.draining ? unavailable("shutting down") : client_gone();
+}
+
 bool write_events(Service& service, const SpeechWork& work, HttpSink& sink) {
     std::string text;
     const bool translated = !work.request.task.target.empty();
@@ -194,22 +212,17 @@ bool write_events(Service& service, const SpeechWork& work, HttpSink& sink) {
             .set("delta", Json::of(std::string_view(text).substr(shown)));
         (void)sink.write(event_of(event));  // a client that is gone is noticed by the other thread
     };
-    const Result<Transcribed> transcript = transcribe_for(service, work, sink, on_segment);
-    if (!transcript) return false;
+    const Result<Transcribed> transcript = transcribe_for(
+        service, work, [&] { return sink.alive(); }, on_segment);
+    if (!transcript) {
+        (void)sink.write(event_of(broken_off(service, transcript.error()).json()));
+        return false;
+    }
     Json done = text_json(*transcript);
     Json event = Json::object();
     event.set("type", Json::of("transcript.text.done"));
     for (Json::Member& member : done.members) event.set(member.first, std::move(member.second));
     return sink.write(event_of(event)) && sink.write("data: [DONE]\n\n");
-}
-
-bool write_transcript_to(Service& service, const SpeechWork& work, HttpSink& sink) {
-    const std::unique_lock<TimedLock> lock = take_decoder(service, sink);
-    if (!lock.owns_lock() || service.speech == nullptr) return false;
-    if (work.request.stream) return write_events(service, work, sink);
-    const Result<Transcribed> transcript = transcribe_for(service, work, sink, {});
-    if (!transcript) return false;
-    return sink.write(body_of(*transcript, work.request.format));
 }
 
 HttpResponse answer(Service& service, const HttpRequest& http, bool translate) {
@@ -229,18 +242,19 @@ HttpResponse answer(Service& service, const HttpRequest& http, bool translate) {
         const std::unique_lock<TimedLock> lock(service.speech_mutex, std::try_to_lock);
         if (lock.owns_lock()) {
             const Status status = open_decoder(service);
-            if (status.code() == StatusCode::unsupported) {
-                return error_response(not_supported("the model takes no sound"));
-            }
-            if (!status.ok()) return error_response(error_of(status, {}));
+            if (!status.ok()) return error_response(broken_off(service, status));
         }
     }
+    if (work.request.stream) {
+        return event_response([&service, work = std::move(work)](HttpSink& sink) {
+            return write_events(service, work, sink);
+        });
+    }
+    const Result<Transcribed> done = transcribe_for(service, work, http.alive, {});
+    if (!done) return error_response(broken_off(service, done.error()));
     HttpResponse response;
-    response.type = work.request.stream ? "text/event-stream" : type_of(work.request.format);
-    if (work.request.stream) response.headers.emplace_back("Cache-Control", "no-cache");
-    response.stream = [&service, work = std::move(work)](HttpSink& sink) {
-        return write_transcript_to(service, work, sink);
-    };
+    response.type = type_of(work.request.format);
+    response.body = body_of(*done, work.request.format);
     return response;
 }
 

@@ -94,6 +94,49 @@ class Hostile(unittest.TestCase):
                        + inner) as connection:
             self.assertEqual(self.read_all(connection).count(b"HTTP/1.1"), 1)
 
+    def test_nothing_follows_what_is_no_header(self):
+        body = json.dumps(question("Hi")).encode()
+        for head in (b"post /v1/chat/completions HTTP/1.1\r\n", b"GET\r\n", b"PRI * HTTP/2.0\r\n", b"\x16\x03\x01\r\n",
+                     b"GET /health HTTP/1.1\nHost: x\n"):
+            with self.open(head + b"Host: x\r\n\r\nGET /health HTTP/1.1\r\nHost: x\r\n\r\n" + body) as connection:
+                answer = self.read_all(connection)
+            self.assertEqual((answer[:12], answer.count(b"HTTP/1.1")), (b"HTTP/1.1 400", 1), answer)
+        for coding in ("gzip, chunked", "gzip", "chunked, chunked"):
+            self.refused(self.head("Transfer-Encoding: " + coding) + b"0\r\n\r\n", 400)
+
+    def test_bodies_may_be_called_what_curl_calls_them(self):
+        body = json.dumps(question("word " * 3000))
+        for kind in ("application/x-www-form-urlencoded", "text/plain", "application/json; charset=utf-8", ""):
+            status, _, answer = self.server.call("POST", CHAT + "/input_tokens", body, {"Content-Type": kind})
+            self.assertEqual(status, 200, answer)
+
+    def test_old_clients_get_no_chunks(self):
+        """Proxies ask as HTTP/1.0 unless they are told otherwise."""
+        for stream in (False, True):
+            body = json.dumps(question("Reverse the words: key ball boat gold seven", stream=stream)).encode()
+            for more in (b"", b"Connection: keep-alive\r\n"):
+                with self.open(b"POST %s HTTP/1.0\r\n%sContent-Length: %d\r\n\r\n%s" % (CHAT.encode(), more, len(body), body)) as c:
+                    head, answer = self.read_all(c).split(b"\r\n\r\n", 1)
+                self.assertNotIn(b"chunked", head)
+                self.assertIn(b"Connection: close", head)
+                if stream:
+                    self.assertTrue(answer.endswith(b"\n\ndata: [DONE]\n\n"))
+                else:
+                    self.assertIn(b"Content-Length: %d\r\n" % len(answer), head + b"\r\n")
+                    self.assertEqual(answer_of(json.loads(answer)), "seven gold boat ball key")
+
+    def test_many_large_bodies_at_a_time_are_too_many(self):
+        """The largest has 101 MB, with a recording: four of that size, together, and small ones always."""
+        block = b" " * (1 << 20)
+        with contextlib.ExitStack() as stack:
+            for _ in range(5):
+                connection = stack.enter_context(self.open(self.head(f"Content-Length: {100 << 20}")))
+                with contextlib.suppress(ConnectionError):
+                    for _ in range(99):
+                        connection.sendall(block)
+            self.assertIn(self.read_all(connection)[:12], (b"HTTP/1.1 429", b""))
+            self.assertEqual(self.server.post(CHAT, question("Hi"))[0], 200)
+
     def test_ranges_do_not_multiply_answers(self):
         ranges = ",".join(f"0-{i}" for i in range(500))
         status, _, body = self.server.call("GET", "/", headers={"Range": "bytes=" + ranges})
@@ -131,7 +174,7 @@ class Hostile(unittest.TestCase):
         good = json.dumps(question("Hi"))
         for body in ("[" * 100000, '{"a":' * 5000, good.replace("40", "9" * 400), good.replace("40", "1e999"),
                      good.replace("Hi", "\udcff").encode("utf-8", "surrogateescape"), good.replace("Hi", "\\ud800"),
-                     good + good, "\x00", '{"messages":' + "[" * 65 + "]" * 65 + "}"):
+                     good + good, "\x00", '{"a":[' + "0," * 500000 + "0]}", '{"messages":' + "[" * 65 + "]" * 65 + "}"):
             status, _, answer = self.server.call("POST", CHAT, body)
             self.assertIn(status, (400,), (body[:60], answer))
             self.assertEqual(json.loads(answer)["error"]["type"], "invalid_request_error")

@@ -67,27 +67,33 @@ inline std::string without_chunks(const std::string& text) {
     return {};
 }
 
-/// One request on a connection of its own.
-inline HttpReply fetch(int port, const std::string& method, const std::string& path,
-                       const std::string& body) {
+/// Sends one request on a connection of its own, and returns that.
+inline int send_request(int port, const std::string& method, const std::string& path,
+                        const std::string& body) {
     const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address = {};
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<uint16_t>(port));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+    const std::string request = method + " " + path +
+                                " HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: " +
+                                std::to_string(body.size()) + "\r\n\r\n" + body;
+    EXPECT_EQ(send(socket, request.data(), request.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(request.size()));
+    return socket;
+}
+
+/// One request and its answer.
+inline HttpReply fetch(int port, const std::string& method, const std::string& path,
+                       const std::string& body) {
+    const int socket = send_request(port, method, path, body);
     HttpReply reply;
     std::string all;
-    if (connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
-        const std::string request =
-            method + " " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: " +
-            std::to_string(body.size()) + "\r\n\r\n" + body;
-        EXPECT_EQ(send(socket, request.data(), request.size(), MSG_NOSIGNAL),
-                  static_cast<ssize_t>(request.size()));
-        std::string block(size_t{1} << 16U, '\0');
-        for (ssize_t n = 1; n > 0;) {
-            n = recv(socket, block.data(), block.size(), 0);
-            if (n > 0) all.append(block, 0, static_cast<size_t>(n));
-        }
+    std::string block(size_t{1} << 16U, '\0');
+    for (ssize_t n = 1; n > 0;) {
+        n = recv(socket, block.data(), block.size(), 0);
+        if (n > 0) all.append(block, 0, static_cast<size_t>(n));
     }
     close(socket);
     const size_t end = all.find("\r\n\r\n");

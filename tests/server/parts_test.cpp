@@ -210,6 +210,12 @@ TEST(ChatRequest, names_what_is_wrong) {
         {R"({"messages":[{"role":"user","content":[{"type":"image_url","image_url":
             {"url":"data:image/png;base64,!!"}}]}]})",
          "messages[0].content"},
+        {R"({"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f",
+            "arguments":"[1]"}}]}]})",
+         "messages[0].tool_calls"},
+        {with(
+             R"("tools":[{"type":"function","function":{"name":"f","parameters":{"required":5}}}])"),
+         "tools"},
         {with(R"("temperature":3)"), "temperature"},
         {with(R"("temperature":"hot")"), "temperature"},
         {with(R"("top_p":0)"), "top_p"},

@@ -1,15 +1,19 @@
 """The server from outside: HTTP, forms, clients that leave, many clients at a time, its end."""
 
 import base64
+import io
 import json
+import math
 import pathlib
 import random
 import socket
+import struct
 import subprocess
 import tempfile
 import threading
 import time
 import unittest
+import wave
 
 from server_program import DATA, PROGRAM, SHARED, Server, answer_of, question
 
@@ -239,13 +243,16 @@ class Options(unittest.TestCase):
                 return {"type": "image_url", "image_url": {"url": url}}
 
             what = {"type": "text", "text": "What is this?"}
-            for url in ("file://shape.jpg", f"file://{other}/in/shape.jpg", "file://./shape.jpg"):
+            (pathlib.Path(other) / "in/50% ü.jpg").write_bytes((folder / "shape.jpg").read_bytes())
+            for url in ("file://shape.jpg", f"file://{other}/in/shape.jpg", "file://./shape.jpg", "file://shap%65.jpg",
+                        f"file://localhost{other}/in/shape.jpg", "file://50%25%20%C3%BC.jpg", "file://50% ü.jpg"):
                 status, answer = ask(picture(url), what)
                 self.assertEqual(status, 200, url)
                 self.assertIn("red", answer)
             for url in (f"file://{other}/out.jpg", "file://../out.jpg", "file://link.jpg", "file:///etc/passwd",
                         f"file://{other}/in/../out.jpg", f"file://{folder}/shape.jpg", "file:../out.jpg", "file:/etc/passwd",
-                        "file://shape.jpg\0", "file://" + "a" * 5000, "file:///nowhere/none"):
+                        "file://shape.jpg\0", "file://shape.jpg%00", "file://%2e%2e/out.jpg", "file://%2E./out.jpg",
+                        "file:%2fetc%2fpasswd", "file://" + "a" * 5000, "file:///nowhere/none"):
                 self.assertEqual(ask(picture(url)), (403, "permission_error"), url)
             for url in ("file://none.jpg", "file://empty.jpg", "file://", "file://.", "http://127.0.0.1/a.png"):
                 self.assertEqual(ask(picture(url))[0], 400, url)
@@ -263,10 +270,48 @@ class Options(unittest.TestCase):
             self.assertEqual(status, 413, body)
             self.assertEqual(server.end(), (0, ""))
 
+    def test_long_sounds_are_cut_where_that_is_wanted(self):
+        """48 seconds are more than a model hears at once."""
+        sound = io.BytesIO()
+        samples = self.two_seconds() * 24
+        with wave.open(sound, "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(16000)
+            file.writeframes(samples)
+        part = {"type": "input_audio", "input_audio": {"data": base64.b64encode(sound.getvalue()).decode(), "format": "wav"}}
+        for options, status in (((), 400), (("--audio-chunk",), 200), (("--audio-chunk", "--max-media", "1"), 400)):
+            server = Server(*options)
+            got, body = server.post("/v1/chat/completions/input_tokens", question([part]))
+            self.assertEqual(got, status, body)
+            if status == 200:  # a soft token every 40 ms, and the marks around two pieces
+                self.assertAlmostEqual(body["input_tokens"], len(samples) / 2 / 640, delta=30)
+            else:
+                self.assertIn("transcriptions", body["error"]["message"])
+            self.assertEqual(server.end(), (0, ""))
+
+    @staticmethod
+    def two_seconds():
+        """A tone with pauses."""
+        return b"".join(struct.pack("<h", int(8000 * math.sin(i / 9)) if i % 8000 < 6000 else 0) for i in range(32000))
+
+    def test_the_log_holds_what_was_asked_only_where_that_is_wanted(self):
+        for options, shown in (((), []), (("--log",), ["POST /v1/chat/completions 200", "GET other 404"]),
+                               (("--log-prompts",), ["POST /v1/chat/completions 200", "my secret"])):
+            server = Server(*options)
+            self.assertEqual(server.post(CHAT, question("my secret\n\x1b[2J"))[0], 200)
+            self.assertEqual(server.call("GET", "/my-secret-path")[0], 404)
+            code, errors = server.end()
+            self.assertEqual((code, errors == "", "secret" in errors), (0, not options, "--log-prompts" in options), errors)
+            self.assertEqual(len(errors.splitlines()), 2 if options else 0, errors)
+            self.assertNotIn("\x1b", errors)
+            for text in shown:
+                self.assertIn(text, errors)
+
     def test_options_that_cannot_be(self):
         for option, value in (("--media-path", "/none/such"), ("--media-path", __file__), ("--max-recording", "16X"),
                               ("--max-recording", "-1"), ("--max-recording", "nan"), ("--max-recording", "9999999T"),
-                              ("--max-minutes", "0"), ("--max-minutes", "long"), ("--max-media", "-1")):
+                              ("--max-minutes", "0"), ("--max-depth", "201"), ("--max-picture", "x"), ("--max-minutes", "long"), ("--max-media", "-1")):
             done = subprocess.run([PROGRAM, "serve", "none.gguf", option, value], capture_output=True, text=True, timeout=20)
             self.assertEqual((done.returncode != 0, option in done.stderr), (True, True), done.stderr)
 

@@ -275,7 +275,7 @@ TEST(Service, refuses_what_does_not_fit_and_what_cannot_wait) {
     HttpRequest request;
     request.method = "POST";
     request.path = kChat;
-    request.body = chat_body("x");
+    request.body = chat_body("x", R"(,"stream":true)");  // not waited for before it is written
     const HttpResponse first = answer_request(*service, request);
     const HttpResponse second = answer_request(*service, request);
     EXPECT_EQ(second.status, 429);

@@ -54,7 +54,8 @@ struct AnswerCounts {
     int64_t mask_ns = 0;  // of these, finding out what grammars allow
 };
 
-enum class JobState : uint8_t { waiting, prompt, answering, done, failed };
+/// `cut_off`: the server ends; `failed`: a fault of ours.
+enum class JobState : uint8_t { waiting, prompt, answering, done, cut_off, failed };
 
 /// What a step adds to an answer.
 struct AnswerDelta {

@@ -252,10 +252,10 @@ void Scheduler::run() {
         publish();
     }
     for (SlotWork& slot : slots_) {
-        if (slot.job != nullptr) slot.job->enter(JobState::failed);
+        if (slot.job != nullptr) slot.job->enter(JobState::cut_off);
     }
     const std::lock_guard<std::mutex> lock(mutex_);
-    for (const std::shared_ptr<AnswerJob>& job : queue_) job->enter(JobState::failed);
+    for (const std::shared_ptr<AnswerJob>& job : queue_) job->enter(JobState::cut_off);
     queue_.clear();
 }
 

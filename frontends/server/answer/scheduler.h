@@ -45,7 +45,7 @@ class Scheduler {
     Scheduler(const Scheduler&) = delete;
     Scheduler& operator=(const Scheduler&) = delete;
 
-    /// Ends what runs and what waits, as failed, and takes no more. Called once, by one thread.
+    /// Ends what runs and what waits, cut off, and takes no more. Called once, by one thread.
     void stop();
     /// Puts a job at the end of the queue. Returns false when the queue is full. The prompt is not
     /// empty and leaves room in the context (the caller's duty).

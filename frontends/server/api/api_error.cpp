@@ -73,7 +73,9 @@ ApiError error_of(const Status& status, std::string_view param) {
         case StatusCode::context_full:
             break;
     }
-    return server_fault();
+    ApiError error = server_fault();
+    error.detail = status.message();
+    return error;
 }
 
 }  // namespace gemlet::server

@@ -19,6 +19,7 @@ struct [[nodiscard]] ApiError {
     std::string param;
     std::optional<size_t> n_prompt_tokens = {};  // exceed_context_size_error
     size_t n_ctx = 0;
+    std::string detail = {};  // of a fault of the server, for its log
 
     bool ok() const { return http == 0; }
     /// {"error": {code, message, type, param}}

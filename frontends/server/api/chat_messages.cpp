@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "frontends/server/api/base64.h"
 #include "frontends/server/api/media_file.h"
+#include "frontends/server/api/sound_pieces.h"
 
 namespace gemlet::server {
 namespace {
@@ -18,6 +20,7 @@ constexpr std::array<std::string_view, 5> kRoles = {"system", "developer", "user
                                                     "tool"};
 constexpr size_t kDefaultBudget = 280;
 constexpr std::string_view kFile = "file:";
+constexpr std::string_view kLocalHost = "//localhost";
 constexpr double kLatestFrame = 5999;  // 99:59, as it is written
 
 /// The renderer's name for what a part brings; empty for parts that are not known.
@@ -36,6 +39,25 @@ double seconds_of(const Json& value) {
 std::string_view text_of(const Json* value) {
     return value != nullptr && value->is_string() ? std::string_view(value->text)
                                                   : std::string_view();
+}
+
+/// The value of two hexadecimal digits.
+std::optional<char> byte_of_hex(std::string_view digits) {
+    unsigned value = 0;
+    const auto end = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+    if (digits.size() != 2 || end.ptr != digits.data() + 2) return std::nullopt;
+    return static_cast<char>(value);
+}
+
+/// A path as URLs write it, with %20 for a blank; what is no escape stays.
+std::string unescaped(std::string_view path) {
+    std::string out;
+    for (size_t i = 0; i < path.size(); ++i) {
+        const auto byte = path[i] == '%' ? byte_of_hex(path.substr(i + 1, 2)) : std::nullopt;
+        out += byte.value_or(path[i]);
+        if (byte) i += 2;
+    }
+    return out;
 }
 
 class Reader {
@@ -103,6 +125,11 @@ class Reader {
             const bool known = arguments == nullptr || arguments->is_null() ||
                                arguments->is_string() || arguments->is_object();
             if (!known) return refuse(".tool_calls", "must have JSON text as arguments");
+            if (arguments == nullptr || !arguments->is_string()) continue;
+            const Result<Json> parsed = parse_json(arguments->text, DuplicateKeys::last_wins);
+            if (!parsed || !parsed->is_object()) {
+                return refuse(".tool_calls", "has arguments that are not the text of an object");
+            }
         }
         return {};
     }
@@ -131,13 +158,16 @@ class Reader {
                 return refuse(".content", "brings more media than a request may: " +
                                               std::to_string(limits_.media));
             }
+            const size_t n_before = out_.media.size();
             ApiError error = kind == "image"   ? read_picture(part)
                              : kind == "audio" ? read_sound(part)
                                                : read_video(part, type);
             if (!error.ok()) return error;
-            Json placeholder = Json::object();
-            placeholder.set("type", Json::of(kind));
-            parts.items.push_back(std::move(placeholder));
+            for (size_t i = n_before; i < out_.media.size(); ++i) {
+                Json placeholder = Json::object();
+                placeholder.set("type", Json::of(kind));
+                parts.items.push_back(std::move(placeholder));
+            }
         }
         return {};
     }
@@ -184,9 +214,10 @@ class Reader {
         if (limits_.media_path.empty()) {
             return {403, "permission_error", "pictures are not read from files", where_};
         }
+        if (path.starts_with("//localhost/")) path.remove_prefix(kLocalHost.size());
         if (path.starts_with("//")) path.remove_prefix(2);
         const size_t most = std::min(limits_.picture_bytes, limits_.body_bytes - n_file_bytes_);
-        switch (read_media_file(limits_.media_path, path, most, bytes)) {
+        switch (read_media_file(limits_.media_path, unescaped(path), most, bytes)) {
             case MediaFileFault::none:
                 n_file_bytes_ += bytes.size();
                 return {};
@@ -208,6 +239,11 @@ class Reader {
             frames->items.size() > limits_.frames) {
             return refuse(".content", "has a video without a list of 1 to " +
                                           std::to_string(limits_.frames) + " frames");
+        }
+        n_frames_ += frames->items.size();
+        if (n_frames_ > limits_.all_frames) {
+            return refuse(".content", "brings more frames of videos than a request may: " +
+                                          std::to_string(limits_.all_frames));
         }
         RequestMedium medium = {chat::MediaKind::video, {}, 0, {}};
         for (const Json& given : frames->items) {
@@ -258,7 +294,17 @@ class Reader {
         RequestMedium medium = {chat::MediaKind::audio, {}, 0, {}};
         ApiError error = decode(data->text, limits_.recording_bytes, medium.bytes);
         if (!error.ok()) return error;
-        out_.media.push_back(std::move(medium));
+        std::vector<std::vector<uint8_t>> pieces;
+        if (limits_.cut_sounds) pieces = cut_sound(medium.bytes, limits_.recording_seconds);
+        if (out_.media.size() + pieces.size() > limits_.media) {
+            return refuse(".content",
+                          "has a sound of too many pieces; /v1/audio/transcriptions takes any "
+                          "length");
+        }
+        for (std::vector<uint8_t>& piece : pieces) {
+            out_.media.push_back({chat::MediaKind::audio, std::move(piece), 0, {}});
+        }
+        if (pieces.empty()) out_.media.push_back(std::move(medium));
         return {};
     }
 
@@ -276,6 +322,7 @@ class Reader {
     ChatMessages& out_;
     size_t index_ = 0;
     size_t n_file_bytes_ = 0;  // read so far
+    size_t n_frames_ = 0;      // of all videos so far
     std::string where_;
 };
 

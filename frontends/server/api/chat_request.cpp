@@ -43,6 +43,10 @@ void read_tools(JsonFields& fields, const Limits& limits, Json& tools, bool& str
         if (parameters != nullptr && !parameters->is_null() && !parameters->is_object()) {
             return fields.refuse("tools", "need parameters that are JSON schemas");
         }
+        const Json* required = parameters == nullptr ? nullptr : parameters->find("required");
+        if (required != nullptr && !required->is_null() && !required->is_array()) {
+            return fields.refuse("tools", "need parameters whose required is a list");
+        }
         const Json* exact = function->find("strict");
         if (exact != nullptr && exact->is_bool() && exact->boolean) strict = true;
     }

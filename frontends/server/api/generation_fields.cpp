@@ -16,8 +16,8 @@ void read_sampling(JsonFields& fields, SamplerOptions& sampling) {
         if (const auto given = fields.number(name, low, high)) value = static_cast<float>(*given);
     };
     take("temperature", 0, 2, sampling.temperature);
-    // The smallest double above 0: "top_p 0" would keep nothing.
-    take("top_p", std::numeric_limits<double>::min(), 1, sampling.top_p);
+    take("top_p", 0, 1, sampling.top_p);
+    if (sampling.top_p == 0) fields.refuse("top_p", "must be above 0: nothing would be left");
     take("min_p", 0, 1, sampling.min_p);
     take("presence_penalty", -2, 2, sampling.presence_penalty);
     take("frequency_penalty", -2, 2, sampling.frequency_penalty);

@@ -11,12 +11,15 @@ struct Limits {
     size_t sound_body_bytes = size_t{101} << 20U;  // of a request with a recording
     size_t recording_bytes = size_t{100} << 20U;
     double recording_seconds = 7200;
-    size_t media = 16;   // in one request
-    size_t frames = 60;  // of a video
+    size_t media = 16;        // in one request
+    size_t frames = 60;       // of a video
+    size_t all_frames = 240;  // of all videos of a request
     double video_seconds = 60;
-    std::string media_path;  // folder whose pictures may be named as file://..; empty: none
+    bool cut_sounds = false;  // those of more than 30 s, instead of refusing them
+    std::string media_path;   // folder whose pictures may be named as file://..; empty: none
     size_t picture_bytes = size_t{20} << 20U;
     size_t json_depth = 64;
+    size_t json_values = 500'000;  // of a body: each takes a hundred bytes of memory
     size_t tools = 128;
     size_t schema_bytes = size_t{256} << 10U;  // of all tools and of a response format
     size_t messages = 2048;

@@ -26,9 +26,13 @@ bool wait_for(int socket, short events, std::chrono::milliseconds most) {
 
 }  // namespace
 
-Connection::Connection(int socket, const ConnectionLimits& limits, std::function<bool()> crowded,
-                       std::function<bool()> ending)
-    : socket_(socket), limits_(limits), crowded_(std::move(crowded)), ending_(std::move(ending)) {}
+Connection::Connection(int socket, const ConnectionLimits& limits, BodyBudget& budget,
+                       std::function<bool()> crowded, std::function<bool()> ending)
+    : socket_(socket),
+      limits_(limits),
+      budget_(budget),
+      crowded_(std::move(crowded)),
+      ending_(std::move(ending)) {}
 
 Connection::~Connection() {
     // Closing a socket with unread bytes resets it, and the client may lose the answer.
@@ -42,12 +46,14 @@ Connection::~Connection() {
         n_thrown_away += static_cast<size_t>(n);
     }
     close(socket_);
+    budget_.give_back(n_taken_);
 }
 
 bool Connection::wait_for_request() {
     phase_ = Phase::idle;
     phase_start_ = Clock::now();
     n_phase_ = 0;
+    budget_.give_back(std::exchange(n_taken_, 0));
     if (begin_ == end_ && !wait_readable()) return false;
     phase_ = Phase::header;
     phase_start_ = Clock::now();
@@ -80,6 +86,19 @@ bool Connection::wait_readable() {
     return true;
 }
 
+/// What is beyond a small body is taken from the budget of all, so that many large ones at a time
+/// are refused before they fill the memory, and small ones never are.
+void Connection::count_body(size_t n) {
+    n_phase_ += n;
+    if (phase_ != Phase::body || n_phase_ <= limits_.spare_body_bytes) return;
+    const size_t n_more = n_phase_ - limits_.spare_body_bytes - n_taken_;
+    if (budget_.take(n_more)) {
+        n_taken_ += n_more;
+    } else {
+        fault_ = 429;
+    }
+}
+
 ssize_t Connection::read(char* to, size_t n) {
     if (must_close()) return -1;
     if (begin_ == end_) {
@@ -94,7 +113,8 @@ ssize_t Connection::read(char* to, size_t n) {
         }
         begin_ = 0;
         end_ = static_cast<size_t>(got);
-        n_phase_ += end_;
+        count_body(end_);
+        if (fault_ != 0) return -1;
     }
     const size_t n_given = std::min(n, end_ - begin_);
     std::memcpy(to, buffer_.data() + begin_, n_given);

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -17,6 +18,24 @@ struct ConnectionLimits {
     size_t body_bytes = size_t{64} << 20U;
     size_t body_bytes_per_s = size_t{4} << 10U;  // slower ones are broken off after the timeout
     int crowded_s = 2;  // the timeouts that are left while others wait for a thread
+    size_t spare_body_bytes = size_t{1} << 20U;  // of a body, that are not counted with all others'
+};
+
+/// The bytes that bodies of all connections together may have, beside the first of each.
+class BodyBudget {
+  public:
+    explicit BodyBudget(size_t most) : most_(most) {}
+    /// Returns whether there was room.
+    bool take(size_t n) {
+        if (taken_.fetch_add(n) + n <= most_) return true;
+        taken_ -= n;
+        return false;
+    }
+    void give_back(size_t n) { taken_ -= n; }
+
+  private:
+    const size_t most_;
+    std::atomic<size_t> taken_ = 0;
 };
 
 /// Owns a connected socket. One thread.
@@ -24,9 +43,10 @@ class Connection {
   public:
     using Clock = std::chrono::steady_clock;
 
-    /// `crowded`: others wait for this one to end; `ending`: the server does.
-    Connection(int socket, const ConnectionLimits& limits, std::function<bool()> crowded,
-               std::function<bool()> ending);
+    /// `crowded`: others wait for this one to end; `ending`: the server does. The budget is shared
+    /// with all other connections and outlives them.
+    Connection(int socket, const ConnectionLimits& limits, BodyBudget& budget,
+               std::function<bool()> crowded, std::function<bool()> ending);
     /// Closes. Where the client may still be sending, what was answered reaches it all the same.
     ~Connection();
     Connection(const Connection&) = delete;
@@ -55,17 +75,20 @@ class Connection {
     enum class Phase : char { idle, header, body };
 
     bool wait_readable();
+    void count_body(size_t n);
     Clock::time_point deadline() const;
 
     const int socket_;
     const ConnectionLimits limits_;
+    BodyBudget& budget_;
     const std::function<bool()> crowded_;
     const std::function<bool()> ending_;
     Phase phase_ = Phase::idle;
     Clock::time_point phase_start_ = Clock::now();
     size_t n_phase_ = 0;  // bytes read in this phase
+    size_t n_taken_ = 0;  // of the budget
     int fault_ = 0;
-    bool broken_ = false;
+    std::atomic<bool> broken_ = false;  // an answer may be written by another thread
     bool last_ = false;
     std::array<char, 16384> buffer_ = {};
     size_t begin_ = 0;  // of what the buffer holds

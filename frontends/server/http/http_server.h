@@ -51,6 +51,7 @@ struct HttpResponse {
     /// Writes the body in pieces, while the client waits. Returns false to break the connection:
     /// the body is not complete.
     std::function<bool(HttpSink& sink)> stream = {};
+    std::string fault = {};  // for whoever runs the server; never sent
 };
 
 struct HttpOptions {

@@ -72,10 +72,16 @@ class PoolQueue final : public httplib::TaskQueue {
     WorkerPool& pool_;
 };
 
+constexpr const char* kOldVersion = "HTTP/1.0";
+
 /// The status that a request is refused with before its body is read; 0: none.
 int fault_of(const httplib::Request& request, size_t most_bytes) {
     const std::string packing = request.get_header_value("Content-Encoding");
     if (!packing.empty() && packing != "identity") return 415;
+    if (request.has_header("Transfer-Encoding") &&
+        request.get_header_value("Transfer-Encoding") != "chunked") {
+        return 400;
+    }
     if (!request.has_header("Content-Length")) return 0;
     const std::string text = request.get_header_value("Content-Length");
     size_t n = 0;
@@ -112,9 +118,13 @@ HttpRequest request_of(const httplib::Request& from) {
 /// The library's server with connections of ours.
 class Listener final : public httplib::Server {
   public:
-    explicit Listener(const HttpOptions& options) : pool_(options.n_threads) {
+    explicit Listener(const HttpOptions& options)
+        : budget_(kBodiesAtATime * options.max_body_bytes), pool_(options.n_threads) {
         limits_.timeout_s = options.timeout_s;
         limits_.body_bytes = options.max_body_bytes;
+        // What answers promise is what connections do.
+        set_keep_alive_timeout(options.timeout_s);
+        set_keep_alive_max_count(kRequestsOfConnection);
         new_task_queue = [this] { return new PoolQueue(pool_); };
     }
 
@@ -141,34 +151,50 @@ class Listener final : public httplib::Server {
   private:
     bool process_and_close_socket(socket_t socket) override {
         Connection connection(
-            socket, limits_, [this] { return pool_.crowded(); }, [this] { return ending_.load(); });
+            socket, limits_, budget_, [this] { return pool_.crowded(); },
+            [this] { return ending_.load(); });
         {
             const std::lock_guard<std::mutex> lock(mutex_);
             connections_[std::this_thread::get_id()] = &connection;
         }
         ConnectionStream stream(connection);
         bool ends = false;
-        while (!ends && !connection.must_close() && connection.wait_for_request()) {
+        for (size_t n = 0; !ends && n < kRequestsOfConnection && !connection.must_close() &&
+                           connection.wait_for_request();
+             ++n) {
+            bool has_begun = false;
+            bool is_last = false;
             const bool done = process(*this, stream, ends, [&](httplib::Request& request) {
-                begin_body(connection, request);
+                has_begun = true;
+                is_last = begin_body(connection, request);
             });
-            ends = ends || !done || ending_;
+            // After what was no header nobody knows where the next request begins.
+            if (!has_begun) connection.close_after_answer();
+            ends = ends || is_last || !done || ending_;
         }
         const std::lock_guard<std::mutex> lock(mutex_);
         connections_.erase(std::this_thread::get_id());
         return true;
     }
 
-    void begin_body(Connection& connection, httplib::Request& request) {
+    /// Returns whether the connection ends with this request.
+    bool begin_body(Connection& connection, httplib::Request& request) {
         connection.begin_body(fault_of(request, limits_.body_bytes));
         request.ranges.clear();  // answers are never cut to pieces
+        // What `curl -d` calls a form is JSON here. The library takes 8 KB of those and parses
+        // them.
+        if (!request.is_multipart_form_data()) request.headers.erase("Content-Type");
         if (!may_have_body(request.method) &&
             (request.has_header("Content-Length") || request.has_header("Transfer-Encoding"))) {
             connection.close_after_answer();  // what follows is no request
         }
-        if (!connection.must_close()) return;
-        request.headers.erase("Connection");
-        request.headers.emplace("Connection", "close");  // is said in the answer
+        // The end of the connection is how such a client knows the end of a stream.
+        const bool is_last = connection.must_close() || request.version == kOldVersion;
+        if (is_last) {
+            request.headers.erase("Connection");
+            request.headers.emplace("Connection", "close");  // is said in the answer
+        }
+        return is_last;
     }
 
     /// Newer versions want to be told the addresses.
@@ -182,7 +208,11 @@ class Listener final : public httplib::Server {
         }
     }
 
+    static constexpr size_t kBodiesAtATime = 4;  // of the largest size
+    static constexpr size_t kRequestsOfConnection = 10000;
+
     ConnectionLimits limits_;
+    BodyBudget budget_;
     WorkerPool pool_;
     std::atomic<bool> ending_ = false;
     std::mutex mutex_;
@@ -199,17 +229,18 @@ struct HttpServer::Parts {
     int port = 0;
     std::atomic<bool> ended = false;  // serve() returned
 
-    void answer(HttpRequest asked, httplib::Response& to);
+    /// `is_old`: the client knows no chunks.
+    void answer(HttpRequest asked, bool is_old, httplib::Response& to);
     void refuse(const httplib::Request& from, int fault, httplib::Response& to);
 };
 
 void HttpServer::Parts::refuse(const httplib::Request& from, int fault, httplib::Response& to) {
     HttpRequest request = request_of(from);
     request.fault = fault;
-    answer(std::move(request), to);
+    answer(std::move(request), from.version == kOldVersion, to);
 }
 
-void HttpServer::Parts::answer(HttpRequest asked, httplib::Response& to) {
+void HttpServer::Parts::answer(HttpRequest asked, bool is_old, httplib::Response& to) {
     const auto request = std::make_shared<HttpRequest>(std::move(asked));
     HttpResponse response;
     const Status status = guard([&] {
@@ -225,8 +256,8 @@ void HttpServer::Parts::answer(HttpRequest asked, httplib::Response& to) {
     to.status = response.status;
     for (const auto& [name, value] : response.headers) to.set_header(name, value);
     if (!response.stream) return to.set_content(response.body, response.type);
-    to.set_chunked_content_provider(response.type, [request, stream = std::move(response.stream)](
-                                                       size_t, httplib::DataSink& out) {
+    const auto write = [request, stream = std::move(response.stream)](size_t,
+                                                                      httplib::DataSink& out) {
         Sink sink(out);
         bool complete = false;
         const Status done = guard([&] {
@@ -236,7 +267,9 @@ void HttpServer::Parts::answer(HttpRequest asked, httplib::Response& to) {
         if (!done.ok() || !complete) return false;
         out.done();
         return true;
-    });
+    };
+    if (is_old) return to.set_content_provider(response.type, write);
+    to.set_chunked_content_provider(response.type, write);
 }
 
 HttpServer::HttpServer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -275,7 +308,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::bind(const HttpOptions& options,
                 request.alive = [connection = self->http.connection()] {
                     return connection == nullptr || connection->alive();
                 };
-                self->answer(std::move(request), to);
+                self->answer(std::move(request), from.version == kOldVersion, to);
             };
             http.Get(path, answer).Post(path, answer).Put(path, answer);
             http.Patch(path, answer).Delete(path, answer).Options(path, answer);
