@@ -36,7 +36,7 @@ struct ChatRequest {
 Result<ChatRequest> read_request(std::string_view text) {
     Result<Json> parsed = parse_json(text, DuplicateKeys::last_wins);
     if (!parsed) {
-        return Status(StatusCode::bad_argument, "not JSON (at byte)", "request",
+        return Status(StatusCode::bad_argument, "not JSON from this byte on", "request",
                       parsed.error().number());
     }
     ChatRequest request;

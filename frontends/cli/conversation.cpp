@@ -30,7 +30,7 @@ Result<Json> read_tools(const std::string& path) {
     GEMLET_TRY(text);
     const Result<Json> parsed = parse_json(*text, DuplicateKeys::last_wins);
     if (!parsed) {
-        return Status(StatusCode::bad_argument, "not JSON (at byte)", path,
+        return Status(StatusCode::bad_argument, "not JSON from this byte on", path,
                       parsed.error().number());
     }
     const Json* list = parsed->is_array() ? &*parsed : parsed->find("tools");

@@ -2,6 +2,8 @@
 #include "frontends/cli/options.h"
 
 #include <CLI/CLI.hpp>
+#include <charconv>
+#include <cstdint>
 #include <iostream>
 
 namespace gemlet {
@@ -180,11 +182,14 @@ void add_measures(CLI::App& app, Options& o) {
     inspect->add_flag("--json", o.json, "print as JSON");
     CLI::App* bench = app.add_subcommand("bench", "Measure prefill and decode speed");
     add_engine(*bench, o);
-    bench->add_option("-p", o.bench_prompt, "prompt tokens")->capture_default_str();
-    bench->add_option("-n", o.bench_decode, "decoded tokens")->capture_default_str();
-    bench->add_option("-r", o.bench_runs, "runs, of which the median counts")
-        ->capture_default_str();
-    bench->add_option("--depth", o.bench_depth, "tokens in the context beforehand");
+    const auto add_count = [bench](const char* name, size_t& value, const char* help) {
+        constexpr int kMost = 1 << 24;  // contexts are shorter
+        return bench->add_option(name, value, help)->check(CLI::Range(0, kMost));
+    };
+    add_count("-p", o.bench_prompt, "prompt tokens")->capture_default_str();
+    add_count("-n", o.bench_decode, "decoded tokens")->capture_default_str();
+    add_count("-r", o.bench_runs, "runs, of which the median counts")->capture_default_str();
+    add_count("--depth", o.bench_depth, "tokens in the context beforehand");
     bench->add_option("--parallel", o.bench_parallel, "sessions decoded together")
         ->check(CLI::Range(1, 64));
     bench->add_option("--seed", o.seed, "seed of the random prompt");
@@ -411,6 +416,22 @@ void add_text_tools(CLI::App& app, Options& o) {
     parse->add_flag("--jsonl", o.jsonl, "one JSON object per line in and out");
 }
 
+/// The library would read -1 as a very large count, and what does not fit as the largest.
+void refuse_wrapped_counts(CLI::App& app) {
+    const auto fault_of = [](const std::string& text) -> std::string {
+        uint64_t value = 0;
+        const char* end = text.data() + text.size();
+        const auto [read_to, error] = std::from_chars(text.data(), end, value);
+        const bool whole = error == std::errc() && read_to == end;
+        return whole ? "" : text + " is not a whole number from 0 on";
+    };
+    for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
+        for (CLI::Option* option : command->get_options()) {
+            if (option->get_type_name().starts_with("UINT")) option->check(fault_of, "");
+        }
+    }
+}
+
 }  // namespace
 
 ParsedOptions parse_options(int argc, const char* const* argv) {
@@ -430,6 +451,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     add_transcribe(app, o);
     add_serve(app, o);
     add_text_tools(app, o);
+    refuse_wrapped_counts(app);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

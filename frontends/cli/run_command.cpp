@@ -15,18 +15,16 @@ namespace {
 Failure read_prompt(const Options& options, std::string& prompt) {
     if (options.has_prompt && options.prompt != "-") {
         prompt = options.prompt;
-        return {};
+    } else if (options.has_prompt || !input_is_terminal()) {
+        const Result<std::string> text = read_input();
+        if (!text) return text.error();
+        prompt = *text;
     }
-    if (!options.has_prompt && input_is_terminal()) {
-        Failure failure(Status(StatusCode::bad_argument,
-                               "no prompt: give -p TEXT, or pipe one in (gemlet run --help)"));
-        failure.exit_code = 2;
-        return failure;
-    }
-    const Result<std::string> text = read_input();
-    if (!text) return text.error();
-    prompt = *text;
-    return {};
+    if (!prompt.empty() || !options.media.empty()) return {};
+    Failure failure(Status(StatusCode::bad_argument,
+                           "no prompt: give -p TEXT, or pipe one in (gemlet run --help)"));
+    failure.exit_code = 2;
+    return failure;
 }
 
 Json messages_of(const Options& options, const std::string& prompt) {

@@ -33,6 +33,16 @@ class Usage(unittest.TestCase):
         self.expect_failure(2, "run", NANO, "-p", "x", "--raw", "--system", "y")
         self.expect_failure(2, "render", NANO, "--template", "7b")
 
+    def test_counts_are_whole_numbers_from_0_on(self):
+        for value in ("-1", "99999999999999999999", "1e3", "nan"):
+            for option in ("--max-tokens", "--top-k", "--seed"):
+                self.assertIn(option, self.expect_failure(2, "run", NANO, "-p", "x", option, value))
+            self.assertIn("-p", self.expect_failure(2, "bench", NANO, "-p", value))
+
+    def test_a_prompt_must_be_there(self):
+        for arguments in ([], ["-p", ""], ["-p", "-"], ["--raw", "-p", ""]):
+            self.assertIn("no prompt", self.expect_failure(2, "run", NANO, *arguments))
+
     def test_help_is_everywhere(self):
         for command in ("", *COMMANDS):
             done = call(*([command] if command else []), "--help")
