@@ -126,7 +126,8 @@ Status MessageLog::load(const std::string& path) {
     GEMLET_TRY(text);
     Result<Json> parsed = parse_json(*text, DuplicateKeys::last_wins);
     if (!parsed) {
-        return {StatusCode::bad_argument, "not JSON from this byte on", path, parsed.error().number()};
+        return {StatusCode::bad_argument, "not JSON from this byte on", path,
+                parsed.error().number()};
     }
     const Json* list = parsed->is_array() ? &*parsed : parsed->find("messages");
     if (list == nullptr || !list->is_array()) {

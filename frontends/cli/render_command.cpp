@@ -22,7 +22,8 @@ Result<chat::TemplateKind> choose_template(const Options& options) {
 Result<std::string> render(chat::TemplateKind kind, std::string_view text) {
     const Result<Json> request = parse_json(text, DuplicateKeys::last_wins);
     if (!request) {
-        return Status(StatusCode::bad_argument, "not JSON from this byte on", {}, request.error().number());
+        return Status(StatusCode::bad_argument, "not JSON from this byte on", {},
+                      request.error().number());
     }
     const Json* messages = request->find("messages");
     if (messages == nullptr) {
