@@ -5,13 +5,25 @@
 # Files of one folder must then not give the same name to different things in their anonymous namespaces. Where they
 # do, rename one, or list the file here: these are compiled by themselves.
 set(GEMLET_APART_FILES
+  core/json_events.cpp core/threads/topology_hwloc.cpp
+  core/files/safetensors_parse.cpp core/audio/subsample.cpp
+  quant/formats/quantize.cpp
+  quant/convert/gguf_writer.cpp quant/convert/linear_algebra_eigen.cpp quant/convert/magnitudes.cpp quant/convert/mobile.cpp
+  quant/convert/mobile_towers.cpp
   frontends/text/tokenizer/piece_map.cpp
   frontends/text/chat/parser.cpp frontends/text/chat/python_text.cpp frontends/text/chat/renderer.cpp
-  frontends/image/resize.cpp frontends/image/video_ffmpeg.cpp frontends/image/formats/gif_reader.cpp
-  frontends/image/formats/jpeg_reader.cpp frontends/image/formats/png_reader.cpp frontends/image/formats/webp_reader.cpp
+  frontends/image/resize.cpp frontends/image/video_ffmpeg.cpp frontends/image/formats/jpeg_reader.cpp
+  frontends/image/formats/bmp_reader.cpp frontends/image/formats/gif_reader.cpp
+  frontends/image/formats/png_reader.cpp frontends/image/formats/webp_reader.cpp
   frontends/audio/source_mpg123.cpp frontends/audio/source_ffmpeg.cpp
+  frontends/transcribe/compression_zlib.cpp frontends/transcribe/transcriber.cpp
+  frontends/server/chat_endpoint.cpp frontends/server/speech_endpoint.cpp frontends/server/status_endpoints.cpp
+  frontends/server/api/speech_request.cpp
+  frontends/cli/bench_command.cpp frontends/cli/line_editor_libedit.cpp frontends/cli/options.cpp
+  frontends/cli/perplexity_compare.cpp
   tests/formats/float16_test.cpp tests/formats/quantize_test.cpp
-  tests/core/safetensors_test.cpp tests/core/batch_test.cpp)
+  tests/core/safetensors_test.cpp tests/core/batch_test.cpp tests/core/head_test.cpp
+  tests/convert/mobile_conversion_test.cpp tests/media/sound_encoder_test.cpp tests/server/service_test.cpp)
 
 # gemlet_join_files(TARGET..): joins the files of each target, folder by folder. Files with options of their own
 # (instruction sets, third-party headers) stay apart by themselves.
@@ -44,8 +56,9 @@ function(gemlet_join_files)
   endforeach()
 endfunction()
 
-# What changes little; tests: by room.
-set(GEMLET_JOINED_TESTS formats kernels core text image audio vision sound golden)
+# Rooms, and tests by room. Kernels stay apart: most have an instruction set's options.
+set(GEMLET_JOINED_TESTS formats kernels core convert text image audio vision sound media transcribe server c_api golden)
 if(GEMLET_JOIN_FILES)
-  gemlet_join_files(gemlet_text gemlet_image gemlet_audio)
+  gemlet_join_files(gemlet_formats gemlet_core gemlet_convert gemlet_text gemlet_grammar gemlet_image gemlet_audio
+                    gemlet_media gemlet_transcribe gemlet_server gemlet_c_api gemlet_cli)
 endif()
