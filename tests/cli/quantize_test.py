@@ -10,7 +10,8 @@ import tempfile
 import time
 import unittest
 
-from program import NANO, PROGRAM, call, main
+from program import NANO, PROGRAM, SHARED, call, main
+from word_errors import word_errors, words
 
 TEXT = NANO.parents[2] / "CHANGELOG.md"
 
@@ -94,12 +95,39 @@ class Quantize(unittest.TestCase):
         self.assertLess(compare(NANO, path)["kl_divergence"], 0.08)  # 0.069; gptq 0.02
         patterns = json.loads((path / "config.json").read_text())["quantization_config"]["module_quant_configs"]
         self.assertEqual(patterns["vision_tower"], {"num_bits": 8})
-        evaluation = NANO.parent / "eval"
+        evaluation = SHARED / "data/nano/eval"
         for option, name in (("--image", "images/001.png"), ("--audio", "speech/002.wav")):
             if not (evaluation / name).exists():
                 continue
             done = call("run", path, option, evaluation / name, "-p", "What is it?", "--max-tokens", 2)
             self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_pictures_and_speech_at_four_bits(self):
+        """Some of what tests/interop/score_media.py asks, beside the answers of the floats: chance may take a word and a
+        picture."""
+        evaluation = SHARED / "data/nano/eval"
+        path = self.folder / "mobile"
+        done = call("quantize", NANO, path, "--scheme", "mobile:w4", "--calibration-tokens", 2048,
+                    "--threads", 1, timeout=300)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        lost = {"audio": 0, "image": 0}
+        for option, name in (("audio", "speech/transcripts.jsonl"), ("image", "images/answers.jsonl")):
+            if not (evaluation / name).exists():
+                self.skipTest("no pictures and sounds to ask about")
+            cases = [json.loads(line) for line in (evaluation / name).read_text(encoding="utf-8").splitlines()]
+            plain = [case for case in cases if case["file"].endswith((".wav", ".png"))]  # what every build reads
+            for case in plain[::5]:
+                done = call("run", path, f"--{option}", evaluation / case["file"], "-p", case["prompt"], "--temperature", 0,
+                            "--budget", 70, "--json", "--threads", 1)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                answer = json.loads(done.stdout)["content"].strip()
+                if option == "image":
+                    lost[option] += (case["reference"] == case["expected"]) - (answer == case["expected"].strip())
+                else:
+                    wanted = words(case["expected"])
+                    lost[option] += word_errors(words(answer), wanted) - word_errors(words(case["reference"]), wanted)
+        self.assertLessEqual(lost["audio"], 1)
+        self.assertLessEqual(lost["image"], 1)
 
     def test_what_cannot_be_is_one_clear_line(self):
         for code, arguments in ((2, ()), (2, (NANO, "x")), (1, (NANO, "x", "--scheme", "gguf:q9")),
