@@ -107,8 +107,10 @@ class Quantize(unittest.TestCase):
         picture."""
         evaluation = SHARED / "data/nano/eval"
         path = self.folder / "mobile"
-        done = call("quantize", NANO, path, "--scheme", "mobile:w4", "--calibration-tokens", 2048,
+        done = call("quantize", NANO, path, "--scheme", "mobile:w4", "--method", "gptq", "--calibration-tokens", 2048,
                     "--threads", 1, timeout=300)
+        if "GEMLET_QUANT" in done.stderr:
+            self.skipTest("this build has no gptq")
         self.assertEqual(done.returncode, 0, done.stderr)
         lost = {"audio": 0, "image": 0}
         for option, name in (("audio", "speech/transcripts.jsonl"), ("image", "images/answers.jsonl")):
