@@ -82,6 +82,9 @@ Result<OutputFile> OutputFile::create(const std::string& path, uint64_t n_bytes,
     out.done_.assign(n_parts, false);
     std::string journal = fingerprint + "\n";
     struct stat facts {};
+    if (stat(path.c_str(), &facts) == 0 && S_ISDIR(facts.st_mode)) {
+        return Status(StatusCode::io, "is a folder", path);
+    }
     const bool is_there = stat(out.partial_.c_str(), &facts) == 0 && facts.st_size > 0 &&
                           static_cast<uint64_t>(facts.st_size) == n_bytes;
     if (resume && is_there) {

@@ -49,6 +49,7 @@ TEST(OutputFile, says_what_is_wrong_with_the_place) {
     const Result<OutputFile> huge =
         OutputFile::create(tree.path("out"), uint64_t{1} << 60U, 1, false, "x");
     EXPECT_EQ(huge.error().code(), StatusCode::io);
+    EXPECT_EQ(OutputFile::create(tree.path(), 8, 1, false, "x").error().message(), "is a folder");
     EXPECT_TRUE(is_empty(tree));
 }
 

@@ -53,7 +53,7 @@ size_t best_cut(std::span<const float> samples) {
 std::vector<uint8_t> wave_of(std::span<const float> samples) {
     std::vector<uint8_t> out;
     const auto text = [&](std::string_view word) {
-        out.insert(out.end(), word.begin(), word.end());
+        for (const char c : word) out.push_back(static_cast<uint8_t>(c));
     };
     const auto number = [&](uint32_t value, size_t n_bytes) {
         for (size_t i = 0; i < n_bytes; ++i) out.push_back(static_cast<uint8_t>(value >> 8 * i));
