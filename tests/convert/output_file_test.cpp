@@ -49,7 +49,8 @@ TEST(OutputFile, says_what_is_wrong_with_the_place) {
     const Result<OutputFile> huge =
         OutputFile::create(tree.path("out"), uint64_t{1} << 60U, 1, false, "x");
     EXPECT_EQ(huge.error().code(), StatusCode::io);
-    EXPECT_EQ(OutputFile::create(tree.path(), 8, 1, false, "x").error().message(), "is a folder");
+    const Result<OutputFile> folder = OutputFile::create(tree.path(), 8, 1, false, "x");
+    EXPECT_TRUE(folder.error().message().ends_with("is a folder"));
     EXPECT_TRUE(is_empty(tree));
 }
 
