@@ -314,21 +314,6 @@ void CalibrationRunner::Parts::final_norm(const std::vector<float>& hidden,
     }
 }
 
-void CalibrationRunner::observe_embeddings(Gather gather, InputMoments& moments,
-                                           std::vector<float>& squares) {
-    const size_t d = parts_->config.d_model;
-    for (const Prompt& prompt : parts_->prompts) {
-        const std::vector<float>& hidden = prompt.stream.hidden;
-        const size_t n = prompt.stream.rows.size();
-        add_squares(hidden.data(), n, d, d, squares);
-        if (gather != Gather::moments) continue;
-        add_moments(hidden.data(), n, d, d, moments);
-        if (parts_->exact == nullptr || d > kWidestDrift) continue;
-        std::vector<float> exact = prompt.exact.hidden;
-        add_drift(exact.data(), hidden.data(), n, d, moments);
-    }
-}
-
 Status CalibrationRunner::observe_head(Gather gather, InputMoments& moments,
                                        std::vector<float>& squares) {
     const size_t d = parts_->config.d_model;

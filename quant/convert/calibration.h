@@ -80,9 +80,6 @@ class CalibrationRunner {
     CalibrationRunner(const CalibrationRunner&) = delete;
     CalibrationRunner& operator=(const CalibrationRunner&) = delete;
 
-    /// Sums of squares [d] and Gram matrix of the prompts' embeddings; streams are in front of all
-    /// layers.
-    void observe_embeddings(Gather gather, InputMoments& moments, std::vector<float>& squares);
     /// Runs all prompts through a layer and gathers what its linears met. Streams stay in front of
     /// the layer. The weights of the layer are floats. Errors: `cancelled`.
     Status observe(size_t layer, Gather gather, LayerStatistics& out);

@@ -30,7 +30,7 @@ struct KeptRows {
 };
 
 /// What is noted as complete, for a run that goes on; layers follow.
-enum Part : size_t { towers, embedding, ple_table, ple_context, head, first_layer };
+enum Part : size_t { towers, embedding, ple_table, head, first_layer };
 
 class MobileConversion {
   public:
@@ -55,7 +55,6 @@ class MobileConversion {
     Status convert_embedding();
     Status convert_towers();
     Status use_tables();
-    Status convert_context(CalibrationRunner& runner);
     Status convert_layer(size_t layer, CalibrationRunner& runner);
     Status convert_linear(size_t layer, LayerLinear linear, const LayerStatistics& statistics,
                           const InputKnowledge& inputs);
@@ -77,7 +76,6 @@ class MobileConversion {
     MobileLayout layout_;
     std::optional<OutputFile> file_;
     MappedFile tables_;  // the file being written, once the tables are in it
-    KeptRows context_;   // of the projection to per-layer inputs
     std::vector<float> key_scales_;
     std::vector<float> value_scales_;
     size_t n_done_ = 0;
@@ -263,32 +261,6 @@ Status MobileConversion::write_kv_scales(size_t layer, const LayerStatistics& st
                         owns ? scale(statistics.largest_value) : value_scales_[donor]);
 }
 
-/// The projection from embeddings to per-layer inputs. Activations at it stay floats, as they are
-/// in published files, where it is not quantised.
-Status MobileConversion::convert_context(CalibrationRunner& runner) {
-    const std::string module = layout_.ple_context();
-    const size_t bits = options_.scheme.mobile_bits;
-    Matrix& matrix = weights_.ple_context;
-    if (file_->is_done(Part::ple_context)) {
-        GEMLET_TRY(report_progress(matrix.n_rows * matrix.n_cols));
-        return use_rows(module, bits, matrix, context_);
-    }
-    InputMoments moments;
-    std::vector<float> squares;
-    const bool feeds_back = options_.method == Method::gptq;
-    runner.observe_embeddings(feeds_back ? Gather::moments : Gather::squares, moments, squares);
-    InputKnowledge knowledge{nullptr, squares};
-    if (moments.present() && prepare_moments(moments, options_.damping, true)) {
-        knowledge.moments = &moments;
-    }
-    const MatrixJob job{matrix, row_type(bits), options_.method, knowledge};
-    GEMLET_TRY(convert_rows(module + ".weight", module + ".weight_scale", job));
-    GEMLET_TRY(write_scalar(module + ".input_activation_scale", 0));
-    GEMLET_TRY(write_scalar(module + ".output_activation_scale", 0));
-    GEMLET_TRY(use_rows(module, bits, matrix, context_));
-    return file_->mark_done(Part::ple_context);
-}
-
 Status MobileConversion::observe_and_convert(size_t layer, CalibrationRunner& runner) {
     LayerStatistics statistics;
     statistics.ranges.resize(kLayerLinears);
@@ -365,7 +337,6 @@ Status MobileConversion::run(std::vector<CalibrationPrompt> prompts) {
                                   options_.method == Method::gptq ? &exact_ : nullptr);
     GEMLET_TRY(runner);
     (*runner)->set_cancel(options_.cancel);
-    if (config_.ple_width != 0) GEMLET_TRY(convert_context(**runner));
     for (size_t layer = 0; layer < config_.n_layers; ++layer) {
         GEMLET_TRY(convert_layer(layer, **runner));
     }

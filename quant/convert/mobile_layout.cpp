@@ -72,8 +72,7 @@ const SafetensorsTensor& MobileLayout::tensor(const std::string& name) const {
 }
 
 bool MobileLayout::is_replaced(const std::string& name) const {
-    for (const std::string& module :
-         {std::string("lm_head"), embedding(), ple_table(), ple_context()}) {
+    for (const std::string& module : {std::string("lm_head"), embedding(), ple_table()}) {
         if (name == module + ".weight") return true;
     }
     if (is_tower_linear(name)) return true;
@@ -117,10 +116,7 @@ Status MobileLayout::plan(const Checkpoint& source, const Scheme& scheme,
         add_linear(tower.module, tower.weight, tower_bits(scheme, tower.module));
     }
     add_table(embedding(), weights.embedding.rows, 1);
-    if (config.ple_width != 0) {
-        add_table(ple_table(), weights.ple.rows, config.n_layers);
-        add_linear(ple_context(), weights.ple_context, scheme.mobile_bits);
-    }
+    if (config.ple_width != 0) add_table(ple_table(), weights.ple.rows, config.n_layers);
     add_linear("lm_head", weights.head, scheme.mobile_bits);
     // Four-byte numbers first, so that all of them are aligned.
     std::ranges::stable_sort(tensors_, [](const auto& a, const auto& b) {

@@ -40,7 +40,6 @@ class MobileLayout {
     std::string attention(size_t layer) const;
     std::string embedding() const { return prefix_ + "embed_tokens"; }
     std::string ple_table() const { return prefix_ + "embed_tokens_per_layer"; }
-    std::string ple_context() const { return prefix_ + "per_layer_model_projection"; }
 
     const std::vector<TowerModule>& towers() const { return towers_; }
     /// All bytes in front of the first tensor's.

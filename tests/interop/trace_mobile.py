@@ -25,23 +25,6 @@ def load(path):
     return module
 
 
-def model_class(module):
-    """The reference's model, which keeps the projection to per-layer inputs in floats, for files that quantise it."""
-    module.stays_float = lambda *_: True
-
-    class Model(module.Model):
-        def w(self, name):
-            if name == "per_layer_model_projection.weight":
-                path = self.p + name.removesuffix(".weight")
-                if self.ck.raw(path + ".weight").dtype in (np.int8, np.uint8):
-                    bits = 8 * self.ck.raw(path + ".weight").shape[1] // self.d
-                    codes = module.unpack(self.ck.raw(path + ".weight"), bits, self.d)
-                    return codes.astype(np.float32) * self.ck.raw(path + ".weight_scale")
-            return super().w(name)
-
-    return Model
-
-
 def gemlet_logits(gemlet, checkpoint, ids):
     with tempfile.TemporaryDirectory() as folder:
         out = folder + "/logits.npy"
@@ -69,9 +52,8 @@ def main():
     module = load(reference)
     ids = [2] + [int(i) for i in np.random.default_rng(1).integers(300, 1900, N_POSITIONS)]
     single, double = {}, {}
-    model = model_class(module)
-    a, _ = model(checkpoint).forward(ids, "float", single)
-    b, _ = model(checkpoint, np.float64).forward(ids, "float", double)
+    a, _ = module.Model(checkpoint).forward(ids, "float", single)
+    b, _ = module.Model(checkpoint, np.float64).forward(ids, "float", double)
     ours = gemlet_logits(gemlet, checkpoint, ids)
     unexplained, shown = 0, False
     for position in range(len(ids)):
