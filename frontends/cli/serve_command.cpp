@@ -41,11 +41,16 @@ size_t default_slots() {
     return n_threads >= 16 ? 4 : n_threads >= 8 ? 2 : 1;
 }
 
+bool is_loopback(const std::string& host) {
+    return host == "127.0.0.1" || host == "localhost" || host == "::1";
+}
+
 server::ServiceOptions service_options(const Options& options) {
     server::ServiceOptions service;
     service.model_name = options.alias;
     service.api_key = options.api_key;
     service.cors_origin = options.cors;
+    service.local_names_only = is_loopback(options.host) && options.api_key.empty();
     service.strict_model = options.strict_model;
     service.metrics_compat = options.metrics_compat;
     service.scheduling.n_slots = options.slots.value_or(default_slots());
@@ -111,9 +116,7 @@ Opened open_service(const Options& options, const server::ServiceOptions& settin
 }
 
 void greet(const Options& options, const server::Service& service, int port) {
-    const bool is_local =
-        options.host == "127.0.0.1" || options.host == "localhost" || options.host == "::1";
-    if (!is_local && options.api_key.empty()) {
+    if (!is_loopback(options.host) && options.api_key.empty()) {
         std::fprintf(stderr,
                      "gemlet: anybody who reaches %s can use this server: there is no "
                      "--api-key\n",

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <chrono>
 #include <ctime>
 #include <filesystem>
@@ -73,6 +74,20 @@ bool is_authorized(const Service& service, const HttpRequest& request) {
     return (is_bearer && by_bearer) || by_header;
 }
 
+/// Whether a Host header ("localhost:8080") is a name of this machine. Clients of HTTP/1.0 send
+/// none.
+bool is_local_name(std::string_view host) {
+    if (host.starts_with("[::1]")) return true;
+    const std::string_view name = host.substr(0, host.find(':'));
+    constexpr std::string_view kLocal = "localhost";
+    const auto same = [](char a, char b) {
+        return std::tolower(static_cast<unsigned char>(a)) == b;
+    };
+    const bool is_localhost = std::ranges::equal(name, kLocal, same);
+    const bool is_number = name.find_first_not_of("0123456789.") == std::string_view::npos;
+    return host.empty() || is_localhost || (is_number && name.starts_with("127."));
+}
+
 HttpResponse refusal_of_library(int status) {
     if (status == 429) {
         ApiError error = queue_full();
@@ -108,6 +123,10 @@ HttpResponse dispatch(Service& service, const HttpRequest& request) {
             error_response(not_allowed(std::string("this path takes ") + route->method + " only"));
         response.headers.emplace_back("Allow", std::string(route->method) + ", OPTIONS");
         return response;
+    }
+    if (service.options.local_names_only && !is_local_name(request.host)) {
+        return error_response(
+            forbidden("without --api-key this server is asked as localhost only"));
     }
     if (!route->is_open && !is_authorized(service, request)) {
         HttpResponse response = error_response(unauthorized());

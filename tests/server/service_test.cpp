@@ -470,5 +470,27 @@ TEST(Service, compares_keys_and_methods) {
     EXPECT_EQ(with_key("", "secret"), 200);
 }
 
+TEST(Service, is_asked_by_names_of_this_machine_only_where_it_is_told_so) {
+    const auto service = open_service(1);
+    const auto status_for = [&](const std::string& host) {
+        HttpRequest request;
+        request.method = "GET";
+        request.path = "/v1/models";
+        request.host = host;
+        return answer_request(*service, request).status;
+    };
+    EXPECT_EQ(status_for("attacker.example:8080"), 200);
+    service->options.local_names_only = true;
+    for (const char* host :
+         {"localhost", "LocalHost:8080", "127.0.0.1:1", "127.1.2.3", "[::1]:80"}) {
+        EXPECT_EQ(status_for(host), 200) << host;
+    }
+    EXPECT_EQ(status_for(""), 200) << "HTTP/1.0";
+    for (const char* host : {"attacker.example:8080", "127.0.0.1.attacker.example",
+                             "localhost.example", "10.0.0.1", "[::2]", ":80"}) {
+        EXPECT_EQ(status_for(host), 403) << host;
+    }
+}
+
 }  // namespace
 }  // namespace gemlet::server::test

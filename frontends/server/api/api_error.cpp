@@ -40,6 +40,9 @@ ApiError unavailable(std::string message) {
 ApiError unauthorized() {
     return {401, "authentication_error", "the API key is missing or wrong", {}};
 }
+ApiError forbidden(std::string message) {
+    return {403, "permission_error", std::move(message), {}};
+}
 ApiError server_fault() { return {500, "server_error", "the server failed; see its log", {}}; }
 
 ApiError client_gone() { return {499, "client_gone", "the client went away", {}}; }

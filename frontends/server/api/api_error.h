@@ -34,6 +34,7 @@ ApiError too_large(std::string message);
 ApiError queue_full();
 ApiError unavailable(std::string message);
 ApiError unauthorized();
+ApiError forbidden(std::string message);
 ApiError server_fault();
 /// Nobody reads it; it is counted.
 ApiError client_gone();

@@ -24,7 +24,8 @@ struct HttpRequest {
     std::string method;
     std::string path;           // one of those given to bind(), or empty
     int fault = 0;              // status that the library refuses the request with; 0: none
-    std::string authorization;  // header, as it came
+    std::string host;           // header, as it came
+    std::string authorization;  // header
     std::string api_key;        // header X-Api-Key
     std::string body;
     bool is_form = false;  // multipart/form-data: `form` instead of `body`

@@ -102,6 +102,7 @@ bool may_have_body(const std::string& method) {
 HttpRequest request_of(const httplib::Request& from) {
     HttpRequest request;
     request.method = from.method;
+    request.host = from.get_header_value("Host");
     request.authorization = from.get_header_value("Authorization");
     request.api_key = from.get_header_value("X-Api-Key");
     request.is_form = from.is_multipart_form_data();
