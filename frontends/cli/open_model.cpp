@@ -45,6 +45,7 @@ PictureOptions picture_options(const Options& options) {
     pictures.budget = options.budget;
     pictures.frame_budget = options.frame_budget;
     pictures.precision = precision_of(options.vision_precision);
+    pictures.limits.max_pixels = options.max_megapixels * 1'000'000;
     return pictures;
 }
 

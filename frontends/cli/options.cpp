@@ -67,6 +67,9 @@ void add_encoders(CLI::App& app, Options& o) {
     app.add_option("--frame-budget", o.frame_budget, "most soft tokens of a frame of a video")
         ->check(CLI::IsMember({70, 140, 280, 560, 1120}))
         ->capture_default_str();
+    app.add_option("--max-megapixels", o.max_megapixels, "largest picture that is decoded")
+        ->check(CLI::Range(1, 10000))
+        ->capture_default_str();
     app.add_option("--mmproj", o.mmproj,
                    "GGUF file with the encoder (default: the only one beside the model)")
         ->check(CLI::ExistingFile);
@@ -79,7 +82,7 @@ void add_encoders(CLI::App& app, Options& o) {
 
 void add_media(CLI::App& app, Options& o) {
     app.add_option("--image", o.images,
-                   "JPEG, PNG, WebP or PPM picture; may be given several times")
+                   "JPEG, PNG, WebP, GIF, BMP or PPM picture; may be given several times")
         ->check(CLI::ExistingFile);
     app.add_option("--video", o.videos, "video file, of which a frame a second is seen, at most 60")
         ->check(CLI::ExistingFile);

@@ -53,6 +53,7 @@ struct Options {
     std::string mmproj;
     size_t budget = 280;
     size_t frame_budget = 70;
+    size_t max_megapixels = 40;
     std::string vision_precision;
     std::string audio_precision;
     std::string stage = "soft";

@@ -65,7 +65,7 @@ Result<PatchGrid> PictureEncoder::patches(std::span<const uint8_t> bytes, std::s
     const Result<VisionEncoder*> open = encoder(fault_file);
     GEMLET_TRY(open);
     return image::patches_of_file(bytes, budget != 0 ? budget : options_.budget,
-                                  (*open)->config().patch_side);
+                                  (*open)->config().patch_side, options_.limits);
 }
 
 Result<SoftTokens> PictureEncoder::encode(std::span<const uint8_t> bytes, std::string& fault_file,
@@ -96,7 +96,7 @@ Result<SoftTokens> PictureEncoder::encode_video(const std::string& path, std::st
         soft.frame_seconds.push_back(frame.seconds);
         return {};
     };
-    GEMLET_TRY(image::read_video_frames(path, {}, take));
+    GEMLET_TRY(image::read_video_frames(path, {.limits = options_.limits}, take));
     if (soft.n == 0) return Status(StatusCode::corrupt, "the video has no frames");
     return soft;
 }

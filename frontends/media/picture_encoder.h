@@ -10,6 +10,7 @@
 #include "core/engine/engine.h"
 #include "core/status.h"
 #include "core/vision/vision_encoder.h"
+#include "frontends/image/picture.h"
 #include "frontends/media/soft_tokens.h"
 
 namespace gemlet {
@@ -20,6 +21,7 @@ struct PictureOptions {
     size_t frame_budget = 70;  // the same for a frame of a video
     size_t max_budget = 0;     // largest that encode() is asked for; 0: these
     TowerPrecision precision = TowerPrecision::automatic;
+    image::PictureLimits limits = {};  // of a picture, and of a frame
 };
 
 /// The mmproj file of a GGUF model when none is named: the only file beside it whose name says so.

@@ -39,6 +39,15 @@ class Usage(unittest.TestCase):
                 self.assertIn(option, self.expect_failure(2, "run", NANO, "-p", "x", option, value))
             self.assertIn("-p", self.expect_failure(2, "bench", NANO, "-p", value))
 
+    def test_the_largest_picture_is_chosen(self):
+        with tempfile.TemporaryDirectory() as folder:
+            picture = pathlib.Path(folder, "grey.ppm")
+            picture.write_bytes(b"P6 1001 1000 255\n" + bytes([128]) * 3003000)
+            arguments = ("run", NANO, "-p", "What is this?", "--image", picture, "--budget", 70, "--max-megapixels")
+            self.assertIn("more pixels than the limit", self.expect_failure(1, *arguments, 1))
+            self.assertEqual(call(*arguments, 2).returncode, 0)
+            self.expect_failure(2, *arguments, 0)
+
     def test_a_prompt_must_be_there(self):
         for arguments in ([], ["-p", ""], ["-p", "-"], ["--raw", "-p", ""]):
             self.assertIn("no prompt", self.expect_failure(2, "run", NANO, *arguments))

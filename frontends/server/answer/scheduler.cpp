@@ -157,8 +157,8 @@ void Scheduler::drop_cancelled() {
 void Scheduler::plan_turns() {
     turns_.clear();
     for (size_t i = 0; i < slots_.size(); ++i) {
-        if (slots_[i].in_answer())
-            turns_.push_back({i, slots_[i].next, true, slots_[i].answer->n_best()});
+        const SlotWork& slot = slots_[i];
+        if (slot.in_answer()) turns_.push_back({i, slot.next, true, slot.answer->n_best()});
     }
     const size_t chunk = model_.engine->options().chunk;
     const size_t room = chunk - std::min(chunk, turns_.size());
