@@ -43,7 +43,8 @@ class Usage(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             picture = pathlib.Path(folder, "grey.ppm")
             picture.write_bytes(b"P6 1001 1000 255\n" + bytes([128]) * 3003000)
-            arguments = ("run", NANO, "-p", "What is this?", "--image", picture, "--budget", 70, "--max-megapixels")
+            arguments = ("run", NANO, "-p", "What is this?", "--image", picture, "--budget", 70, "--max-tokens", 2,
+                         "--max-megapixels")
             self.assertIn("more pixels than the limit", self.expect_failure(1, *arguments, 1))
             self.assertEqual(call(*arguments, 2).returncode, 0)
             self.expect_failure(2, *arguments, 0)
