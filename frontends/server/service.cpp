@@ -124,9 +124,10 @@ HttpResponse dispatch(Service& service, const HttpRequest& request) {
         response.headers.emplace_back("Allow", std::string(route->method) + ", OPTIONS");
         return response;
     }
-    if (service.options.local_names_only && !is_local_name(request.host)) {
+    const bool is_page = !request.origin.empty();
+    if (service.options.local_names_only && is_page && !is_local_name(request.host)) {
         return error_response(
-            forbidden("without --api-key this server is asked as localhost only"));
+            forbidden("without --api-key pages reach this server as localhost only"));
     }
     if (!route->is_open && !is_authorized(service, request)) {
         HttpResponse response = error_response(unauthorized());

@@ -25,7 +25,7 @@ struct ServiceOptions {
     std::string model_name;   // how the model is called; empty: after its file
     std::string api_key;      // empty: none needed
     std::string cors_origin;  // empty: no other site's pages may ask
-    /// Requests must be addressed to this machine. Without it the page of a site whose name is made
+    /// Pages must ask by a name of this machine. Without it the page of a site whose name is made
     /// to point to 127.0.0.1 could ask as the site's own (DNS rebinding).
     bool local_names_only = false;
     bool strict_model = false;

@@ -470,13 +470,15 @@ TEST(Service, compares_keys_and_methods) {
     EXPECT_EQ(with_key("", "secret"), 200);
 }
 
-TEST(Service, is_asked_by_names_of_this_machine_only_where_it_is_told_so) {
+TEST(Service, is_reached_by_pages_under_names_of_this_machine_only_where_it_is_told_so) {
     const auto service = open_service(1);
-    const auto status_for = [&](const std::string& host) {
+    const auto status_for = [&](const std::string& host,
+                                const std::string& origin = "http://a.example") {
         HttpRequest request;
         request.method = "GET";
         request.path = "/v1/models";
         request.host = host;
+        request.origin = origin;
         return answer_request(*service, request).status;
     };
     EXPECT_EQ(status_for("attacker.example:8080"), 200);
@@ -490,6 +492,7 @@ TEST(Service, is_asked_by_names_of_this_machine_only_where_it_is_told_so) {
                              "localhost.example", "10.0.0.1", "[::2]", ":80"}) {
         EXPECT_EQ(status_for(host), 403) << host;
     }
+    EXPECT_EQ(status_for("attacker.example:8080", ""), 200) << "no page asks";
 }
 
 }  // namespace

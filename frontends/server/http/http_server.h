@@ -25,6 +25,7 @@ struct HttpRequest {
     std::string path;           // one of those given to bind(), or empty
     int fault = 0;              // status that the library refuses the request with; 0: none
     std::string host;           // header, as it came
+    std::string origin;         // header: whose page asks; empty where no browser does
     std::string authorization;  // header
     std::string api_key;        // header X-Api-Key
     std::string body;

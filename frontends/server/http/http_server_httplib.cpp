@@ -103,6 +103,7 @@ HttpRequest request_of(const httplib::Request& from) {
     HttpRequest request;
     request.method = from.method;
     request.host = from.get_header_value("Host");
+    request.origin = from.get_header_value("Origin");
     request.authorization = from.get_header_value("Authorization");
     request.api_key = from.get_header_value("X-Api-Key");
     request.is_form = from.is_multipart_form_data();
