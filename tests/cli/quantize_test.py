@@ -154,28 +154,27 @@ class Quantize(unittest.TestCase):
             self.assertIn("beyond the end of the file", done.stderr)
         self.assertEqual(sorted(os.listdir(self.folder)), ["broken.gguf", "cut"])
 
+    def stop_once_there(self, command, partial):
+        """Runs a command and presses Ctrl-C when it has begun to write."""
+        with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+            while not partial.exists() and process.poll() is None:
+                time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130)
+
     def test_a_stop_leaves_nothing_but_what_can_be_resumed(self):
         path = self.folder / "out.gguf"
         command = [PROGRAM, "quantize", str(NANO), str(path), "--scheme", "gguf:q4_0", "--method", "search"]
         for options, left in (([], set()), (["--resume"], {"out.gguf.partial", "out.gguf.partial.journal"})):
-            with subprocess.Popen(command + options, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
-                while not (self.folder / "out.gguf.partial").exists() and process.poll() is None:
-                    time.sleep(0.01)
-                process.send_signal(signal.SIGINT)
-                process.communicate(timeout=60)
-            self.assertEqual(process.returncode, 130)
+            self.stop_once_there(command + options, self.folder / "out.gguf.partial")
             self.assertEqual(set(os.listdir(self.folder)), left)
 
     def test_a_stop_leaves_no_folder_but_one_to_be_resumed(self):
         path = self.folder / "mobile"
         command = [PROGRAM, "quantize", str(NANO), str(path), "--scheme", "mobile:w4", "--method", "search"]
         for options, left in (([], []), (["--resume"], ["mobile.partial"])):
-            with subprocess.Popen(command + options, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
-                while not (self.folder / "mobile.partial").exists() and process.poll() is None:
-                    time.sleep(0.01)
-                process.send_signal(signal.SIGINT)
-                process.communicate(timeout=60)
-            self.assertEqual(process.returncode, 130)
+            self.stop_once_there(command + options, self.folder / "mobile.partial")
             self.assertEqual(os.listdir(self.folder), left)
 
     def test_a_full_disk(self):
